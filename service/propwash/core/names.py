@@ -1,0 +1,38 @@
+"""Names of remote jobs: derived, never drawn, so that a job is known before it exists and recognised after a crash."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from propwash.core.model import ExecutionUid, RemoteName
+
+OWNER_PATTERN = re.compile(r"[a-z0-9]{1,16}")
+_NAME = re.compile(r"pw-([a-z0-9]{1,16})-([0-9a-hjkmnp-tv-z]{26})-([1-9][0-9]{0,2})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedName:
+    """What a remote name says."""
+
+    owner: str
+    uid: ExecutionUid
+    attempt: int
+
+
+def remote_name(*, owner: str, uid: ExecutionUid, attempt: int) -> RemoteName:
+    """The name of one attempt's remote job: at most 50 characters of [a-z0-9-], usable as an id and as a label value.
+
+    Raises ValueError for an owner that is not 1 to 16 of [a-z0-9].
+    """
+    if not OWNER_PATTERN.fullmatch(owner):
+        raise ValueError(f"owner must be 1 to 16 of [a-z0-9], not {owner!r}")
+    return RemoteName(f"pw-{owner}-{uid}-{attempt}")
+
+
+def parse_remote_name(name: str) -> ParsedName | None:
+    """Take a remote name apart, or None where it is not one of ours."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    return ParsedName(owner=match[1], uid=ExecutionUid(match[2]), attempt=int(match[3]))

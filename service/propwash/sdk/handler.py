@@ -1,0 +1,198 @@
+"""What a plugin author writes: a Handler, its Spec, and the values that they exchange with the engine."""
+
+from __future__ import annotations
+
+import abc
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, TypeAlias, TypeVar
+
+import pydantic
+
+from propwash.core.events import Deletion
+from propwash.core.model import Claim, ExecutionUid, Json, Link, Observation, RemoteName, Traits
+from propwash.sdk.verdicts import Verdict
+
+
+class Spec(pydantic.BaseModel):
+    """The base of every spec: unknown fields are refused, values are frozen, integers are not made of strings."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+T = TypeVar("T")
+Value: TypeAlias = "None | bool | int | float | str | bytes | dt.datetime | dt.timedelta | Sequence[Value] | Mapping[str, Value]"
+"""A typed input value."""
+MaybeAsync: TypeAlias = "T | Awaitable[T]"
+"""A method may be async def (run on the loop) or plain def (run in a thread)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A named remote account, as configured; credentials by reference only."""
+
+    name: str
+    endpoint: str = ""
+    """Base URL; empty means the system's public endpoint."""
+    settings: Mapping[str, Json] = field(default_factory=dict)
+    """What the handler's own connection model takes: project, region, credentials reference and so on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest(Generic[SpecT]):
+    """One attempt's job, to be submitted under its name."""
+
+    name: RemoteName
+    owner: str
+    """Who owns the job, for the owner label that the sweep looks for."""
+    uid: ExecutionUid
+    attempt: int
+    spec: SpecT
+    inputs: Mapping[str, Value]
+    """Typed: integers are int, doubles float, instants aware datetime, durations timedelta, blobs bytes."""
+    labels: Mapping[str, str]
+    connection: Connection
+    run_deadline_s: float | None = None
+    """Set as the system's own kill switch where it has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A remote job, as a create or a look-up found it."""
+
+    meta: bytes
+    """At most 1,024 bytes by which the handler finds its job again, without a secret."""
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedJob:
+    """A live job that carries our owner label."""
+
+    name: RemoteName
+    meta: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of a job's log; at is UTC seconds where the system says so."""
+
+    text: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    """Lines, and the cursor to go on from."""
+
+    lines: tuple[LogLine, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a result; type is the remote system's own name."""
+
+    name: str
+    type: str
+    is_nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultPage:
+    """Rows of a succeeded job's result. An empty next_cursor means the last page; total_rows is -1 where unknown."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Json, ...], ...]
+    next_cursor: str = ""
+    total_rows: int = -1
+
+
+class Handler(abc.ABC, Generic[SpecT]):
+    """Serves task types on one remote system.
+
+    Every method may be async def, run on the loop under a deadline, or plain def, run in a thread. A method raises a
+    verdict (Permanent, Retryable, Throttled, Unavailable, NotFound) for what the remote system answers; the engine
+    owns retries, deadlines, throttling, batching, durability and cleanup. A handler holds no state about jobs.
+    """
+
+    task_types: ClassVar[tuple[str, ...]]
+    spec_type: ClassVar[type[Spec]]
+    traits: ClassVar[Traits] = Traits()
+    description: ClassVar[str] = ""
+    batch_size: ClassVar[int] = 1000
+    """The most metas that one get is given."""
+
+    @abc.abstractmethod
+    def create(self, request: CreateRequest[SpecT]) -> MaybeAsync[Job]:
+        """Submit under request.name, marked with request.owner. A job of that name that is already there is adopted."""
+
+    def get(self, connection: Connection, metas: Sequence[bytes]) -> MaybeAsync[Mapping[bytes, Observation | Verdict]]:
+        """Observe many jobs in as few calls as the system allows; each meta is a key of the answer.
+
+        A verdict as a value speaks of that job alone; a raised one speaks of the whole call. The default makes the
+        engine call get_one for each, a bounded number at a time.
+        """
+        raise NotBatched
+
+    def get_one(self, connection: Connection, meta: bytes) -> MaybeAsync[Observation]:
+        """Observe one job; raises NotFound where the system knows none. Needed only where get is not overridden."""
+        raise NotBatched
+
+    @abc.abstractmethod
+    def find(self, connection: Connection, name: RemoteName) -> MaybeAsync[Job | None]:
+        """Look a job up by name after doubt. Where several carry the name, keep the oldest and cancel the others."""
+
+    @abc.abstractmethod
+    def delete(self, connection: Connection, name: RemoteName, meta: bytes | None) -> MaybeAsync[Deletion]:
+        """End the job and say what is known of its end; safe to repeat. GONE only where the system confirmed by state."""
+
+    @abc.abstractmethod
+    def list(self, connection: Connection, owner: str) -> MaybeAsync[Sequence[ListedJob]]:
+        """The live jobs that carry our owner label, for the sweep."""
+
+    def validate(self, request: CreateRequest[SpecT]) -> MaybeAsync[None]:
+        """Ask the remote system for a dry run, where it has one; raises Permanent for what it would refuse."""
+        return None
+
+    def logs(self, connection: Connection, meta: bytes, cursor: str) -> MaybeAsync[LogPage]:
+        """Read log lines from a cursor on; optional."""
+        raise NotOffered
+
+    def results(self, connection: Connection, meta: bytes, cursor: str, limit: int) -> MaybeAsync[ResultPage]:
+        """Read rows of a succeeded job's result; optional."""
+        raise NotOffered
+
+    def claims(self, spec: SpecT) -> Sequence[Claim]:
+        """The pools and units that a job of this spec needs. No input or output."""
+        return ()
+
+    def links(self, connection: Connection, name: RemoteName, spec: SpecT) -> Sequence[Link]:
+        """Console and log links, known from the start. No input or output."""
+        return ()
+
+    async def close(self) -> None:
+        """Release sessions and files; called once, at the end."""
+
+
+class NotBatched(Exception):
+    """The handler does not override get, or not get_one."""
+
+
+class NotOffered(Exception):
+    """The handler does not offer this optional method."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """What an entry point of the group propwash.handlers names: the handlers that one distribution offers.
+
+    make is called once, in the server's loop, when the plugin is loaded; an import or a make that raises is reported
+    under the plugin's name and hurts no other.
+    """
+
+    name: str
+    make: Callable[[], Sequence[object]]
+    """Makes the handlers; the host checks that each is one."""
