@@ -43,4 +43,3 @@ class Delete:
 
 
 Effect: TypeAlias = Create | Find | Observe | Delete
-

@@ -154,6 +154,8 @@ class Plan:
     connection: str = ""
     project: str = ""
     domain: str = ""
+    hint: bytes = b""
+    """What the handler needs besides the name to find or delete the job; made by it at admission, without a secret."""
     claims: tuple[Claim, ...] = ()
     policy: Policy = Policy()
     traits: Traits = Traits()
