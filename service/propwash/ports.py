@@ -344,6 +344,8 @@ class Admission:
     """The connection's name, the default filled in."""
     traits: Traits
     claims: tuple[Claim, ...]
+    hint: bytes = b""
+    """What the handler needs to find or delete the job before its meta is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,11 +408,13 @@ class Handlers(Protocol):
     ) -> Mapping[bytes, Observation | None | Fault]:
         """Observe; None says that the remote system knows no such job. Every meta is a key."""
 
-    async def find(self, task_type: str, connection: str, name: RemoteName) -> Job | None | Fault:
+    async def find(
+        self, task_type: str, connection: str, name: RemoteName, hint: bytes
+    ) -> Job | None | Fault:
         """Look up."""
 
     async def delete(
-        self, task_type: str, connection: str, name: RemoteName, meta: bytes | None
+        self, task_type: str, connection: str, name: RemoteName, meta: bytes | None, hint: bytes
     ) -> Deletion | Fault:
         """End, and say what is known."""
 

@@ -31,10 +31,8 @@ FAILURES_KEPT = 10
 
 def conclude(execution: Execution, state: Running, observation: Observation, now: Instant) -> Execution:
     ended = execution.with_state(replace(state, observation=observation, observed_at=now))
-    if observation.phase is RemotePhase.SUCCEEDED:
-        kind = OutcomeKind.SUCCEEDED
-    else:
-        kind = OutcomeKind.FAILED
+    is_good = observation.phase is RemotePhase.SUCCEEDED
+    kind = OutcomeKind.SUCCEEDED if is_good else OutcomeKind.FAILED
     outcome = Outcome(
         kind=kind,
         reason=observation.reason,

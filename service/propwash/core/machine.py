@@ -16,10 +16,10 @@ is durable. *Launching* ends when the remote system has told of the job. *Runnin
 follows (an outcome, or another attempt) and deletes until the remote side is confirmed gone. *Done* wants nothing.
 Tokens are held exactly in Launching, Running and Cleaning.
 
-**What is known of the create** is the heart of it (``CreateStatus``). A create that is refused or throttled did nothing:
-UNSENT. A create without an answer is DOUBTFUL: it may be applied at any time until ``settled_at``. Doubt is resolved by
-a look-up under the deterministic name. Where the system refuses a second job of one name, an unsuccessful look-up may be
-followed by another create at once, since both cannot win; elsewhere only a look-up asked after ``settled_at`` counts.
+**What is known of the create** is the heart of it (``CreateStatus``). A create that is refused or throttled did
+nothing: UNSENT. A create without an answer is DOUBTFUL: it may be applied at any time until ``settled_at``. Doubt is resolved by
+a look-up under the deterministic name. Where the system refuses a second job of one name, an unsuccessful look-up may
+be followed by another create at once, since both cannot win; elsewhere only a look-up asked after ``settled_at`` counts.
 ``has_doubted`` remembers that an earlier create may still arrive, so that a later refusal proves nothing about it.
 
 **Loading a row is a fact too.** Who loads it has lost the memory of what was in flight; ``Resumed`` turns a create in
@@ -132,7 +132,7 @@ def _advance(
 
 
 def due(execution: Execution, now: Instant) -> tuple[Effect, ...]:
-    """What the state wants now. Depends on nothing else, so that restart and takeover are ``due`` of what was loaded."""
+    """What the state wants now. Depends on nothing else, so that restart is ``due`` of what was loaded."""
     attempt = execution.attempt
     match execution.state:
         case Queued() | Waiting() | Done():

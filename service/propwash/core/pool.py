@@ -1,6 +1,6 @@
 """Pools: who holds units, who waits, and who is next.
 
-A Ledger is an index over rows, never a second counter: it holds one entry for each execution that holds or wants tokens,
+A Ledger is an index over rows, never a second counter: it has one entry for each execution that holds or wants tokens,
 is rebuilt from the rows at start, and ``audit`` compares it with them. It decides synchronously; the engine stores each
 grant in the same commit as the state that consumes it.
 
@@ -50,18 +50,22 @@ class Ledger:
 
     @classmethod
     def of_rows(cls, capacities: Mapping[str, int], executions: Iterable[Execution]) -> Ledger:
-        """The ledger of what is stored: holders as they are, waiters in the order given.
+        """The ledger of what is stored; see take_up."""
+        ledger = cls(capacities)
+        ledger.take_up(executions)
+        return ledger
+
+    def take_up(self, executions: Iterable[Execution]) -> None:
+        """Index rows: holders as they are, waiters in the order given. Grants nothing.
 
         A pool that rows name and the configuration does not is taken up with no capacity: it grants nothing more.
         """
-        ledger = cls(capacities)
         for execution in executions:
             claims = _merged(execution.plan.claims)
             if execution.holds_tokens:
-                ledger._hold(execution.uid, claims)
+                self._hold(execution.uid, claims)
             elif execution.wants_tokens:
-                ledger._wait(execution.uid, claims)
-        return ledger
+                self._wait(execution.uid, claims)
 
     def check(self, claims: Sequence[Claim]) -> None:
         """Raise Overclaimed where the claims could never be granted."""

@@ -1,4 +1,4 @@
-"""What the answers of the remote system make of an execution. A function of a state that it does not fit changes nothing."""
+"""What the answers of the remote system make of an execution. An answer that does not fit the state changes nothing."""
 
 from __future__ import annotations
 

@@ -142,12 +142,17 @@ class Handler(abc.ABC, Generic[SpecT]):
         raise NotBatched
 
     @abc.abstractmethod
-    def find(self, connection: Connection, name: RemoteName) -> MaybeAsync[Job | None]:
+    def find(self, connection: Connection, name: RemoteName, hint: bytes) -> MaybeAsync[Job | None]:
         """Look a job up by name after doubt. Where several carry the name, keep the oldest and cancel the others."""
 
     @abc.abstractmethod
-    def delete(self, connection: Connection, name: RemoteName, meta: bytes | None) -> MaybeAsync[Deletion]:
-        """End the job and say what is known of its end; safe to repeat. GONE only where the system confirmed by state."""
+    def delete(
+        self, connection: Connection, name: RemoteName, meta: bytes | None, hint: bytes
+    ) -> MaybeAsync[Deletion]:
+        """End the job and say what is known of its end; safe to repeat. GONE only where the system confirmed by state.
+
+        hint is empty where the sweep deletes an orphan; its meta is then known.
+        """
 
     @abc.abstractmethod
     def list(self, connection: Connection, owner: str) -> MaybeAsync[Sequence[ListedJob]]:
@@ -164,6 +169,10 @@ class Handler(abc.ABC, Generic[SpecT]):
     def results(self, connection: Connection, meta: bytes, cursor: str, limit: int) -> MaybeAsync[ResultPage]:
         """Read rows of a succeeded job's result; optional."""
         raise NotOffered
+
+    def hint(self, connection: Connection, spec: SpecT) -> bytes:
+        """What find and delete need besides the name, such as a project; at most 256 bytes, no secret, no input or output."""
+        return b""
 
     def claims(self, spec: SpecT) -> Sequence[Claim]:
         """The pools and units that a job of this spec needs. No input or output."""

@@ -1,0 +1,275 @@
+"""The way in: drafts become executions, aborts become durable wishes, and every answer waits for its commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from propwash.core.events import AbortRequested
+from propwash.core.model import (
+    Done,
+    Execution,
+    Fault,
+    FaultKind,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    Queued,
+)
+from propwash.core.names import remote_name
+from propwash.core.pool import Ledger, Overclaimed
+from propwash.engine.ids import new_uid
+from propwash.engine.journal import Journal
+from propwash.engine.reconciler import Reconciler
+from propwash.engine.table import Table
+from propwash.ports import (
+    AlreadyEnded,
+    AlreadyExists,
+    Bury,
+    Clock,
+    CommitResult,
+    Committed,
+    Draft,
+    Duplicate,
+    DuplicateOf,
+    ExecutionName,
+    FieldFault,
+    Handlers,
+    JobRequest,
+    NoSuchExecution,
+    NotAccepting,
+    Record,
+    Refused,
+    Store,
+)
+
+
+class Admission:
+    """Implements ports.Executions."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        handlers: Handlers,
+        journal: Journal,
+        reconciler: Reconciler,
+        ledger: Ledger,
+        table: Table,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._handlers = handlers
+        self._journal = journal
+        self._reconciler = reconciler
+        self._ledger = ledger
+        self._table = table
+        self._is_open = False
+
+    def open(self) -> None:
+        """Take new work."""
+        self._is_open = True
+
+    def close(self) -> None:
+        """Take nothing new."""
+        self._is_open = False
+
+    @property
+    def is_accepting(self) -> bool:
+        """Whether create is taken now."""
+        return self._is_open and not self._journal.is_failing
+
+    async def create(self, drafts: Sequence[Draft]) -> Sequence[Record]:
+        """Accept all drafts in one commit, or none; see ports.Executions."""
+        self._check_accepting()
+        records = [self._new_record(draft) for draft in drafts]
+        answers: dict[int, Record] = {}
+        if len(drafts) > 1:
+            await self._answer_repeats(drafts, answers)
+        while len(answers) < len(drafts):
+            open_indexes = [index for index in range(len(drafts)) if index not in answers]
+            result = await self._insert([records[index] for index in open_indexes])
+            match result:
+                case Committed(seqs=seqs):
+                    for index, seq in zip(open_indexes, seqs, strict=True):
+                        answers[index] = replace(records[index], version=1, seq=seq)
+                case Duplicate(of=DuplicateOf.TOMBSTONE, message=message):
+                    index = open_indexes[result.index]
+                    records[index] = self._stillborn(records[index], message)
+                case Duplicate(existing=existing, of=of) if existing is not None:
+                    index = open_indexes[result.index]
+                    answers[index] = self._repeat_of(index, drafts[index], existing, of)
+                case _:
+                    raise NotAccepting(f"the commit was answered with {result}")
+        return await self._as_stored([answers[index] for index in range(len(drafts))])
+
+    async def validate(self, draft: Draft) -> Record:
+        """Check a draft, with a dry run at the remote system, and store nothing; see ports.Executions."""
+        self._check_accepting()
+        record = self._new_record(draft)
+        answers: dict[int, Record] = {}
+        await self._answer_repeats([draft], answers)
+        if answers:
+            return answers[0]
+        plan = record.execution.plan
+        fault = await self._handlers.validate(
+            JobRequest(
+                name=remote_name(owner=self._store.owner, uid=record.execution.uid, attempt=1),
+                owner=self._store.owner,
+                uid=record.execution.uid,
+                attempt=1,
+                request=record.request,
+                connection=plan.connection,
+                run_deadline_s=plan.policy.run_deadline_s,
+            )
+        )
+        if isinstance(fault, Fault):
+            if fault.kind in (FaultKind.PERMANENT, FaultKind.RETRYABLE):
+                raise Refused(
+                    fault.reason, fault.message, faults=[FieldFault(path="spec", message=fault.message)]
+                )
+            raise NotAccepting(f"the dry run got no answer: {fault.message}")
+        return record
+
+    async def abort(self, name: ExecutionName, *, message: str, allow_missing: bool) -> Record | None:
+        """Ask for the end of an execution; see ports.Executions."""
+        while True:
+            entry = self._table.by_name(name)
+            if entry is None:
+                (record,) = await self._store.get([name])
+                if record is None and self._table.by_name(name) is not None:
+                    continue
+                if record is not None and not isinstance(record.execution.state, Done):
+                    raise NotAccepting("the execution is being taken up or put away; try again")
+                if record is not None:
+                    return _aborted(record)
+                if not allow_missing:
+                    raise NoSuchExecution(str(name))
+                if isinstance(await self._bury(name, message), Committed):
+                    return None
+                continue
+            if not isinstance(entry.execution.state, Done):
+                self._check_accepting()
+                self._reconciler.apply(entry, AbortRequested(message=message))
+            await self._journal.flushed_up_to_now()
+            (record,) = await self._store.get_by_uid([entry.execution.uid])
+            if record is None:
+                continue
+            state = record.execution.state
+            return _aborted(record) if isinstance(state, Done) else record
+
+    async def newer_than(self, seq: int) -> int:
+        """Return the newest committed sequence number as soon as it is greater than seq."""
+        return await self._journal.newer_than(seq)
+
+    def _check_accepting(self) -> None:
+        if not self._is_open:
+            raise NotAccepting("the server is starting or draining")
+        if self._journal.is_failing:
+            raise NotAccepting("the store takes no commits at the moment")
+
+    def _new_record(self, draft: Draft) -> Record:
+        admitted = self._handlers.admit(draft.request)
+        try:
+            self._ledger.check(admitted.claims)
+        except Overclaimed as error:
+            raise Refused("CLAIM_TOO_LARGE", str(error)) from error
+        now = self._clock.now()
+        plan = Plan(
+            task_type=draft.request.task_type,
+            connection=admitted.connection,
+            project=draft.name.project,
+            domain=draft.name.domain,
+            hint=admitted.hint,
+            claims=tuple(admitted.claims),
+            policy=draft.policy,
+            traits=admitted.traits,
+        )
+        execution = Execution(
+            uid=new_uid(now),
+            plan=plan,
+            state=Queued(not_before=now),
+            attempt=1,
+            created_at=now,
+            updated_at=now,
+        )
+        return Record(name=draft.name, request=draft.request, execution=execution, version=1)
+
+    def _stillborn(self, record: Record, message: str) -> Record:
+        outcome = Outcome(kind=OutcomeKind.ABORTED, reason="ABORTED", message=message)
+        state = Done(outcome=outcome, ended_at=record.execution.created_at)
+        return replace(record, execution=record.execution.with_state(state))
+
+    async def _insert(self, records: Sequence[Record]) -> CommitResult:
+        decided: asyncio.Future[CommitResult] = asyncio.get_running_loop().create_future()
+
+        def done(result: CommitResult) -> None:
+            if not decided.done():
+                decided.set_result(result)
+
+        self._reconciler.insert(records, done)
+        return await decided
+
+    async def _bury(self, name: ExecutionName, message: str) -> CommitResult:
+        self._check_accepting()
+        decided: asyncio.Future[CommitResult] = asyncio.get_running_loop().create_future()
+
+        def done(result: CommitResult) -> None:
+            if not decided.done():
+                decided.set_result(result)
+
+        self._journal.append((Bury(name=name, message=message, at=self._clock.now()),), done)
+        return await decided
+
+    async def _answer_repeats(self, drafts: Sequence[Draft], answers: dict[int, Record]) -> None:
+        there = await self._store.get([draft.name for draft in drafts])
+        for index, (draft, existing) in enumerate(zip(drafts, there, strict=True)):
+            if existing is not None:
+                answers[index] = self._repeat_of(index, draft, existing, DuplicateOf.NAME)
+
+    def _repeat_of(self, index: int, draft: Draft, existing: Record, of: DuplicateOf) -> Record:
+        mine, theirs = draft.request, existing.request
+        if mine.request_id and mine.request_id == theirs.request_id and mine.digest == theirs.digest:
+            return existing
+        raise AlreadyExists(index, of, existing, differences(draft, existing))
+
+    async def _as_stored(self, records: Sequence[Record]) -> Sequence[Record]:
+        """What was stored: a new execution is stepped before its first commit, so that it is further than Queued."""
+        stored = await self._store.get_by_uid([record.execution.uid for record in records])
+        return [now or then for now, then in zip(stored, records, strict=True)]
+
+
+def differences(draft: Draft, existing: Record) -> tuple[str, ...]:
+    """The paths at which a draft differs from what is there, in order."""
+    mine, theirs = draft.request, existing.request
+    found = []
+    if draft.name != existing.name:
+        found.append("execution_id")
+    for path, one, other in (
+        ("task_type", mine.task_type, theirs.task_type),
+        ("connection", mine.connection, theirs.connection),
+        ("policy", draft.policy, existing.execution.plan.policy),
+        ("request_id", mine.request_id, theirs.request_id),
+    ):
+        if one != other:
+            found.append(path)
+    for path, here, there in (
+        ("spec", mine.spec, theirs.spec),
+        ("inputs", mine.inputs, theirs.inputs),
+        ("labels", mine.labels, theirs.labels),
+    ):
+        found.extend(
+            f"{path}.{key}"
+            for key in sorted({*here, *there})
+            if (key in here, here.get(key)) != (key in there, there.get(key))
+        )
+    return tuple(found)
+
+
+def _aborted(record: Record) -> Record:
+    state = record.execution.state
+    if isinstance(state, Done) and state.outcome.kind is not OutcomeKind.ABORTED:
+        raise AlreadyEnded(record)
+    return record

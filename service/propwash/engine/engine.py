@@ -1,0 +1,147 @@
+"""The engine put together: what is started in which order, how it drains, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+
+from propwash.core.effects import Effect
+from propwash.core.pool import Ledger
+from propwash.engine.admission import Admission
+from propwash.engine.dispatch import Dispatcher
+from propwash.engine.journal import Journal
+from propwash.engine.observation import Observer
+from propwash.engine.options import EngineOptions
+from propwash.engine.reconciler import Reconciler
+from propwash.engine.retention import purge_for_ever
+from propwash.engine.supervision import Supervisor
+from propwash.engine.sweep import Sweeper
+from propwash.engine.table import Entry, Table
+from propwash.ports import Clock, Handlers, Instrument, Store
+
+
+class Engine:
+    """Drives every execution of an open store. Start, drain and stop are each called once, in this order."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        handlers: Handlers,
+        instrument: Instrument,
+        options: EngineOptions,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._instrument = instrument
+        self._options = options
+        self._supervisor = Supervisor()
+        self._table = Table()
+        self._ledger = Ledger(options.pools)
+        self._journal = Journal(
+            store, clock, instrument, gather_s=options.gather_s, retry_s=options.commit_retry_s
+        )
+        self._reconciler = Reconciler(
+            clock=clock,
+            journal=self._journal,
+            ledger=self._ledger,
+            instrument=instrument,
+            table=self._table,
+            perform=self._perform,
+        )
+        self._observer = Observer(
+            clock=clock,
+            handlers=handlers,
+            instrument=instrument,
+            supervisor=self._supervisor,
+            options=options,
+            reply=self._reconciler.reply,
+        )
+        self._dispatcher = Dispatcher(
+            clock=clock,
+            store=store,
+            handlers=handlers,
+            instrument=instrument,
+            supervisor=self._supervisor,
+            options=options,
+            observer=self._observer,
+            reply=self._reconciler.reply,
+        )
+        self._sweeper = Sweeper(
+            clock=clock,
+            store=store,
+            handlers=handlers,
+            instrument=instrument,
+            table=self._table,
+            options=options,
+        )
+        self.executions = Admission(
+            clock=clock,
+            store=store,
+            handlers=handlers,
+            journal=self._journal,
+            reconciler=self._reconciler,
+            ledger=self._ledger,
+            table=self._table,
+        )
+
+    async def start(self) -> None:
+        """Load what is not terminal, go on with it, and take new work. Returns when ready."""
+        async for records in self._store.load_active():
+            for record in records:
+                self._table.add(
+                    Entry(record.name, record.execution, record.version, None, is_catching_up=True)
+                )
+                self._instrument.stepped(record.name, None, None, record.execution, ())
+        self._ledger.take_up(entry.execution for entry in self._table)
+        self._journal.last_seq = await self._store.last_seq()
+        self._supervisor.spawn(self._journal.run(), "journal", is_eternal=True)
+        self._supervisor.spawn(self._reconciler.timers.run(), "timers", is_eternal=True)
+        self._reconciler.resume()
+        self._supervisor.spawn(self._sweeper.run(), "sweeper", is_eternal=True)
+        self._supervisor.spawn(
+            purge_for_ever(
+                clock=self._clock, store=self._store, instrument=self._instrument, options=self._options
+            ),
+            "retention",
+            is_eternal=True,
+        )
+        self._supervisor.spawn(self._report_pools(), "pool report", is_eternal=True)
+        self.executions.open()
+
+    async def failed(self) -> None:
+        """Wait until the engine can no longer work; raises supervision.TaskDied."""
+        await self._supervisor.failed()
+
+    async def drain(self, *, deadline_s: float) -> bool:
+        """Take nothing new, start no more remote calls, and wait for those in flight; whether all ended in time.
+
+        Nothing remote is killed: what runs goes on, and the next start takes it up.
+        """
+        self.executions.close()
+        self._reconciler.stop()
+        self._dispatcher.stop()
+        self._observer.stop()
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._dispatcher.quiet()
+                await self._observer.quiet()
+                await self._journal.flushed()
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """End every task. What is in flight becomes doubt, which the next start resolves."""
+        await self._supervisor.close()
+
+    def _perform(self, entry: Entry, effect: Effect) -> None:
+        self._dispatcher.perform(entry, effect)
+
+    async def _report_pools(self) -> None:
+        while True:
+            for view in self._ledger.views():
+                self._instrument.pool(
+                    pool=view.name, capacity=view.capacity, occupied=view.occupied, waiting=view.waiting
+                )
+            await self._clock.sleep_until(self._clock.now() + 1.0)

@@ -1,0 +1,121 @@
+"""Lanes: one queue of remote calls for each handler, connection and method class, behind its throttle.
+
+A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a heap, not a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import heapq
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+
+from propwash.core.model import Fault, FaultKind, Instant
+from propwash.core.throttle import Throttle
+from propwash.engine.options import RateLimit
+from propwash.engine.supervision import Supervisor
+from propwash.ports import Clock, Instrument
+
+
+class Urgency(enum.IntEnum):
+    """Which of two waiting calls goes first."""
+
+    ABORT = 0
+    """Somebody waits for the end of a job that costs money."""
+    NEW = 1
+    """Somebody waits for the start."""
+    CATCH_UP = 2
+    """Work taken up after a restart: new work and aborts overtake it."""
+
+
+@dataclass(order=True, slots=True)
+class _Call:
+    urgency: Urgency
+    number: int
+    queued_at: Instant = field(compare=False)
+    start: Callable[[], Coroutine[object, object, None] | None] = field(compare=False)
+
+
+class Lane:
+    """Calls of one class to one connection, at most so many at once and so many a second."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        supervisor: Supervisor,
+        instrument: Instrument,
+        limit: RateLimit,
+        concurrency: int,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._supervisor = supervisor
+        self._instrument = instrument
+        self._throttle = Throttle.full(rate=limit.rate, burst=limit.burst, now=clock.now())
+        self._concurrency = concurrency
+        self._queue: list[_Call] = []
+        self._count = 0
+        self._running = 0
+        self._is_timing = False
+        self._is_stopped = False
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def put(self, start: Callable[[], Coroutine[object, object, None] | None], *, urgency: Urgency) -> None:
+        """Queue a call. start is asked when its turn has come: it gives the call, or None where none is wanted."""
+        self._count += 1
+        heapq.heappush(self._queue, _Call(urgency, self._count, self._clock.now(), start))
+        self._pump()
+
+    def heed(self, fault: Fault) -> None:
+        """Slow down where the remote system asked for it."""
+        if fault.kind is FaultKind.THROTTLED:
+            self._throttle = self._throttle.slowed(self._clock.now(), retry_after_s=fault.retry_after_s)
+
+    def stop(self) -> None:
+        """Start no more calls; what is queued stays where it is, in the store's states."""
+        self._is_stopped = True
+
+    async def quiet(self) -> None:
+        """Return when no call is in flight."""
+        await self._quiet.wait()
+
+    def _pump(self) -> None:
+        while (
+            self._queue and self._running < self._concurrency and not self._is_stopped and not self._is_timing
+        ):
+            now = self._clock.now()
+            wait_s = self._throttle.wait_s(now)
+            if wait_s > 0:
+                self._is_timing = True
+                self._supervisor.spawn(
+                    self._pump_at(now + wait_s), f"lane {self.name} waits for its throttle"
+                )
+                break
+            call = heapq.heappop(self._queue)
+            work = call.start()
+            if work is None:
+                continue
+            self._throttle = self._throttle.take(now)
+            self._instrument.dequeued(lane=self.name, seconds=now - call.queued_at)
+            self._running += 1
+            self._quiet.clear()
+            self._supervisor.spawn(self._run(work), f"lane {self.name} call {call.number}")
+        self._instrument.queued(lane=self.name, depth=len(self._queue))
+
+    async def _pump_at(self, at: Instant) -> None:
+        await self._clock.sleep_until(at)
+        self._is_timing = False
+        self._pump()
+
+    async def _run(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._quiet.set()
+            self._pump()

@@ -1,0 +1,133 @@
+"""Batched observation: what is due for one handler and connection goes into one call; answers come back as events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from propwash.core import effects, machine
+from propwash.core.events import Event, Faulted, Missed, Observed, Verb
+from propwash.core.model import Fault, FaultKind, Instant, Observation
+from propwash.core.throttle import Throttle
+from propwash.engine.options import EngineOptions
+from propwash.engine.supervision import Supervisor
+from propwash.engine.table import Entry
+from propwash.ports import Clock, Handlers, Instrument
+
+TURN = 100
+"""Answers applied before the loop is given a turn."""
+
+
+class _Batch:
+    """What waits for one handler and connection."""
+
+    def __init__(self, throttle: Throttle) -> None:
+        self.waiting: dict[Entry, effects.Observe] = {}
+        self.throttle = throttle
+        self.is_active = False
+
+
+class Observer:
+    """Gathers observations that are due; one call at a time for each handler and connection, as large as allowed."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        handlers: Handlers,
+        instrument: Instrument,
+        supervisor: Supervisor,
+        options: EngineOptions,
+        reply: Callable[[Entry, Verb, Event | None], None],
+    ) -> None:
+        self._clock = clock
+        self._handlers = handlers
+        self._instrument = instrument
+        self._supervisor = supervisor
+        self._options = options
+        self._reply = reply
+        self._batches: dict[tuple[str, str], _Batch] = {}
+        self._is_stopped = False
+        self._active = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def put(self, entry: Entry, effect: effects.Observe) -> None:
+        """Have a job observed; the answer comes through reply, exactly once."""
+        plan = entry.execution.plan
+        key = (self._handlers.handler_key(plan.task_type), plan.connection)
+        batch = self._batches.get(key)
+        if batch is None:
+            reads = self._options.reads
+            throttle = Throttle.full(rate=reads.rate, burst=reads.burst, now=self._clock.now())
+            batch = self._batches[key] = _Batch(throttle)
+        batch.waiting[entry] = effect
+        if not batch.is_active and not self._is_stopped:
+            batch.is_active = True
+            self._active += 1
+            self._quiet.clear()
+            name = f"observe {key[0]}/{key[1]}"
+            self._supervisor.spawn(self._run(batch, plan.task_type, plan.connection), name)
+
+    def stop(self) -> None:
+        """Start no more calls."""
+        self._is_stopped = True
+
+    async def quiet(self) -> None:
+        """Return when no call is in flight."""
+        await self._quiet.wait()
+
+    async def _run(self, batch: _Batch, task_type: str, connection: str) -> None:
+        try:
+            while batch.waiting and not self._is_stopped:
+                now = self._clock.now()
+                wait_s = max(self._options.observe_gather_s, batch.throttle.wait_s(now))
+                await self._clock.sleep_until(now + wait_s)
+                if self._is_stopped:
+                    return
+                await self._observe(batch, task_type, connection)
+        finally:
+            batch.is_active = False
+            self._active -= 1
+            if not self._active:
+                self._quiet.set()
+
+    async def _observe(self, batch: _Batch, task_type: str, connection: str) -> None:
+        now = self._clock.now()
+        size = self._handlers.batch_size(task_type)
+        asked: list[tuple[Entry, effects.Observe]] = []
+        for entry in list(batch.waiting):
+            if len(asked) == size:
+                break
+            effect = batch.waiting.pop(entry)
+            if effect in machine.due(entry.execution, now):
+                asked.append((entry, effect))
+            else:
+                self._reply(entry, Verb.OBSERVE, None)
+        if not asked:
+            return
+        if batch.throttle.wait_s(now) <= 0:
+            batch.throttle = batch.throttle.take(now)
+        answers = await self._handlers.get(task_type, connection, [effect.meta for _, effect in asked])
+        is_slowed = False
+        for number, (entry, effect) in enumerate(asked, start=1):
+            answer = answers.get(effect.meta, _UNANSWERED)
+            if isinstance(answer, Fault) and answer.kind is FaultKind.THROTTLED and not is_slowed:
+                is_slowed = True
+                batch.throttle = batch.throttle.slowed(self._clock.now(), retry_after_s=answer.retry_after_s)
+            self._reply(entry, Verb.OBSERVE, _event(effect, answer, now))
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+
+
+_UNANSWERED = Fault(
+    kind=FaultKind.INTERNAL, reason="NO_ANSWER", message="the handler left the job out of its answer"
+)
+
+
+def _event(effect: effects.Observe, answer: Observation | Fault | None, asked_at: Instant) -> Event:
+    if isinstance(answer, Fault):
+        return Faulted(attempt=effect.attempt, verb=Verb.OBSERVE, fault=answer, asked_at=asked_at)
+    if answer is None:
+        return Missed(attempt=effect.attempt, asked_at=asked_at)
+    return Observed(attempt=effect.attempt, observation=answer, asked_at=asked_at)

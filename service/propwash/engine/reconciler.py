@@ -1,0 +1,207 @@
+"""The reconcile loop's heart: an event comes in, the core decides, the journal commits, the wishes go out.
+
+Level-triggered: what goes out after a commit is ``due`` of what is then true, not what an event once asked for. An
+entry with a commit under way waits; its wishes are looked at again when the commit is through.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from propwash.core import machine, timing
+from propwash.core.effects import Effect
+from propwash.core.events import Event, Granted, Resumed, Ticked, Verb
+from propwash.core.model import Done, Execution, ExecutionUid, Running
+from propwash.core.pool import Ledger
+from propwash.engine.journal import Journal
+from propwash.engine.table import Entry, Table
+from propwash.engine.timers import Timers
+from propwash.ports import (
+    Clock,
+    CommitResult,
+    Committed,
+    Duplicate,
+    Insert,
+    Instrument,
+    Record,
+    Stale,
+    Update,
+)
+
+
+class Fenced(Exception):
+    """Another writer has changed our rows: this process must not go on."""
+
+
+class Reconciler:
+    """Steps executions. Every method is synchronous; perform is given each wish that is not in flight."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        journal: Journal,
+        ledger: Ledger,
+        instrument: Instrument,
+        table: Table,
+        perform: Callable[[Entry, Effect], None],
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._ledger = ledger
+        self._instrument = instrument
+        self._table = table
+        self._perform = perform
+        self.timers = Timers(clock, self.wake)
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Perform nothing more; events are still taken and committed."""
+        self._is_stopped = True
+
+    def insert(self, records: Sequence[Record], done: Callable[[CommitResult], None]) -> None:
+        """Take up new executions, all or none, stepped as far as they go without the remote system.
+
+        The records' executions must be new, Queued or Done, and their versions 1. done is called when it is decided.
+        """
+        now = self._clock.now()
+        entries = []
+        for record in records:
+            entry = Entry(record.name, record.execution, 1, record.request, pending=1)
+            entries.append(entry)
+            self._table.add(entry)
+        for entry in entries:
+            entry.execution, _ = machine.step(entry.execution, Ticked(), now)
+            if entry.execution.wants_tokens and self._ledger.request(
+                entry.execution.uid, entry.execution.plan.claims
+            ):
+                granted = Granted(attempt=entry.execution.attempt)
+                entry.execution, _ = machine.step(entry.execution, granted, now)
+        group = tuple(
+            Insert(record=Record(name=e.name, request=r.request, execution=e.execution, version=1))
+            for e, r in zip(entries, records, strict=True)
+        )
+
+        def decided(result: CommitResult) -> None:
+            if isinstance(result, Committed):
+                for entry, insert in zip(entries, group, strict=True):
+                    self._committed(entry, None, None, insert.record.execution)
+            else:
+                for entry in entries:
+                    self._table.remove(entry)
+                    self._grant(self._ledger.release(entry.execution.uid))
+            done(result)
+            for entry in entries:
+                self.pursue(entry)
+
+        self._journal.append(group, decided)
+
+    def resume(self) -> None:
+        """Go on with what was loaded into the table, oldest first, and grant what room there is."""
+        for entry in self._table:
+            self.apply(entry, Resumed())
+        self._grant(self._ledger.grant_all())
+
+    def wake(self, uid: ExecutionUid) -> None:
+        """An instant of the execution has come."""
+        entry = self._table.by_uid(uid)
+        if entry is not None:
+            self.apply(entry, Ticked())
+
+    def reply(self, entry: Entry, verb: Verb, event: Event | None) -> None:
+        """An effect has been answered, or dropped without an answer (None)."""
+        entry.in_flight.discard(verb)
+        if event is None:
+            self.pursue(entry)
+            return
+        entry.is_catching_up = False
+        self.apply(entry, event)
+
+    def apply(self, entry: Entry, event: Event) -> None:
+        """Step an execution, and those that its tokens free, in one commit."""
+        now = self._clock.now()
+        first: dict[ExecutionUid, tuple[Entry, Execution, Event]] = {}
+        work: deque[tuple[Entry, Event]] = deque([(entry, event)])
+        while work:
+            target, cause = work.popleft()
+            before = target.execution
+            after, _ = machine.step(before, cause, now)
+            if after is before:
+                continue
+            target.execution = after
+            if machine.is_durable_change(before, after):
+                first.setdefault(after.uid, (target, before, cause))
+            for uid in self._moved_tokens(before, after):
+                granted = self._table.by_uid(uid)
+                if granted is not None:
+                    work.append((granted, Granted(attempt=granted.execution.attempt)))
+        if not first:
+            self.pursue(entry)
+            return
+        self._store(list(first.values()))
+
+    def _grant(self, uids: Iterable[ExecutionUid]) -> None:
+        for uid in uids:
+            entry = self._table.by_uid(uid)
+            if entry is not None:
+                self.apply(entry, Granted(attempt=entry.execution.attempt))
+
+    def _moved_tokens(self, before: Execution, after: Execution) -> tuple[ExecutionUid, ...]:
+        granted: tuple[ExecutionUid, ...] = ()
+        had_tokens = before.holds_tokens or before.wants_tokens
+        if had_tokens and not (after.holds_tokens or after.wants_tokens):
+            granted += self._ledger.release(after.uid)
+        if after.wants_tokens and not before.wants_tokens:
+            granted += self._ledger.request(after.uid, after.plan.claims)
+        return granted
+
+    def _store(self, steps: list[tuple[Entry, Execution, Event]]) -> None:
+        group = tuple(
+            Update(uid=entry.execution.uid, expected_version=entry.version, execution=entry.execution)
+            for entry, _, _ in steps
+        )
+        for entry, _, _ in steps:
+            entry.version += 1
+            entry.pending += 1
+
+        def decided(result: CommitResult) -> None:
+            if isinstance(result, Stale | Duplicate):
+                raise Fenced(f"the row of {steps[result.index][0].name} was changed by another writer")
+            for (entry, before, cause), update in zip(steps, group, strict=True):
+                self._committed(entry, cause, before, update.execution)
+            for entry, _, _ in steps:
+                self.pursue(entry)
+
+        self._journal.append(group, decided)
+
+    def _committed(
+        self, entry: Entry, cause: Event | None, before: Execution | None, after: Execution
+    ) -> None:
+        entry.pending -= 1
+        if isinstance(after.state, Running):
+            entry.request = None
+        effects = () if entry.pending else machine.due(after, self._clock.now())
+        self._instrument.stepped(entry.name, before, cause, after, effects)
+
+    def pursue(self, entry: Entry) -> None:
+        """Perform what is due and set the next instant; nothing while a commit is under way."""
+        if entry.pending:
+            return
+        execution = entry.execution
+        if isinstance(execution.state, Done):
+            if self._table.by_uid(execution.uid) is entry:
+                self._table.remove(entry)
+                self.timers.set(execution.uid, None)
+                self._instrument.forgot(entry.name, execution)
+            return
+        if self._table.by_uid(execution.uid) is not entry:
+            return
+        now = self._clock.now()
+        self.timers.set(execution.uid, timing.wake_at(execution, now))
+        if self._is_stopped:
+            return
+        for effect in machine.due(execution, now):
+            if effect.verb not in entry.in_flight:
+                entry.in_flight.add(effect.verb)
+                self._perform(entry, effect)

@@ -1,0 +1,87 @@
+"""The search for orphans: remote jobs with our owner label that no live attempt owns."""
+
+from __future__ import annotations
+
+from propwash.core.events import Deletion
+from propwash.core.model import Cleaning, Fault, Instant, Launching, RemoteName, Running
+from propwash.core.names import parse_remote_name
+from propwash.engine.options import EngineOptions
+from propwash.engine.table import Table
+from propwash.ports import Clock, Handlers, Instrument, Store
+from propwash.sdk.handler import ListedJob
+
+
+class Sweeper:
+    """Lists every connection's live jobs of ours now and then, and deletes what has long been an orphan.
+
+    A job counts as an orphan only when it was one in every sweep for the settle time: a list may be older than the end
+    of the attempt that owned the job. A job in doubt is not adopted here: its attempt looks it up by itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        handlers: Handlers,
+        instrument: Instrument,
+        table: Table,
+        options: EngineOptions,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._handlers = handlers
+        self._instrument = instrument
+        self._table = table
+        self._options = options
+        self._suspects: dict[tuple[str, str, RemoteName], Instant] = {}
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await self.sweep()
+            await self._clock.sleep_until(self._clock.now() + self._options.sweep_every_s)
+
+    async def sweep(self) -> None:
+        """One search through every connection."""
+        for task_type, connection in self._handlers.connections():
+            await self._sweep(task_type, connection)
+
+    async def _sweep(self, task_type: str, connection: str) -> None:
+        listed = await self._handlers.list(task_type, connection, self._store.owner)
+        if isinstance(listed, Fault):
+            self._instrument.trouble(
+                "sweep", listed.message, task_type=task_type, connection=connection, reason=listed.reason
+            )
+            return
+        now = self._clock.now()
+        orphans = {job.name: job for job in listed if self._is_orphan(job)}
+        mine = {key for key in self._suspects if key[:2] == (task_type, connection)}
+        for key in mine:
+            if key[2] not in orphans:
+                del self._suspects[key]
+        for name, job in orphans.items():
+            since = self._suspects.setdefault((task_type, connection, name), now)
+            if now - since >= self._options.orphan_settle_s:
+                await self._delete(task_type, connection, job)
+        self._instrument.swept(
+            task_type=task_type, connection=connection, listed=len(listed), orphans=len(orphans)
+        )
+
+    def _is_orphan(self, job: ListedJob) -> bool:
+        parsed = parse_remote_name(job.name)
+        if parsed is None or parsed.owner != self._store.owner:
+            return False
+        entry = self._table.by_uid(parsed.uid)
+        if entry is None or entry.execution.attempt != parsed.attempt:
+            return True
+        return not isinstance(entry.execution.state, Launching | Running | Cleaning)
+
+    async def _delete(self, task_type: str, connection: str, job: ListedJob) -> None:
+        deletion = await self._handlers.delete(task_type, connection, job.name, job.meta, b"")
+        if isinstance(deletion, Fault):
+            self._instrument.trouble(
+                "sweep", deletion.message, remote_name=job.name, connection=connection, reason=deletion.reason
+            )
+        elif deletion is not Deletion.PENDING:
+            self._suspects.pop((task_type, connection, job.name), None)
