@@ -112,7 +112,8 @@ def finish(
 ) -> Execution:
     """The remote side is confirmed gone: end, or begin the next attempt."""
     if isinstance(then, Outcome):
-        return execution.with_state(Done(outcome=then, ended_at=now))
+        outcome = then if then.links else replace(then, links=links)
+        return execution.with_state(Done(outcome=outcome, ended_at=now))
     failure = AttemptFailure(attempt=execution.attempt, reason=then.reason, message=then.message, at=now)
     delay_s = timing.wait_s(execution, "attempt", execution.attempt, timing.ATTEMPT_BACKOFF)
     return replace(

@@ -1,0 +1,185 @@
+"""The configuration: one YAML file, validated once at start, one clear line a fault.
+
+Every value has a default that works; ``propwash config show`` prints what is in force. Secrets never stand in the file:
+a connection names where its credentials are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+import yaml
+
+from propwash.engine.options import EngineOptions, RateLimit
+
+
+class ConfigError(Exception):
+    """The configuration does not hold; faults has one line each, naming the setting."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class ListenSettings(_Section):
+    """Where the server listens."""
+
+    grpc: str = "127.0.0.1:8080"
+    """Address of the gRPC port; port 0 takes a free one."""
+    http: str = "127.0.0.1:8081"
+    """Address of /metrics, /livez and /readyz."""
+    tls_cert: Path | None = None
+    """The server's certificate chain, PEM. With tls_key it turns TLS on."""
+    tls_key: Path | None = None
+    """The certificate's private key, PEM."""
+    tls_client_ca: Path | None = None
+    """Who signs client certificates, PEM; turns mutual TLS on."""
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> ListenSettings:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError("tls_client_ca needs tls_cert and tls_key")
+        return self
+
+    @pydantic.field_validator("grpc", "http")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, colon, port = value.rpartition(":")
+        if not (host and colon and port.isdigit() and int(port) < 65536):
+            raise ValueError("must be host:port, such as 127.0.0.1:8080 or [::]:8080")
+        return value
+
+
+class LimitSettings(_Section):
+    """A throttle: calls a second, and how many at once after a rest."""
+
+    rate: float = pydantic.Field(gt=0)
+    burst: float = pydantic.Field(ge=1)
+
+
+class EngineSettings(_Section):
+    """The engine; see propwash.engine.options for what each value does. Durations are seconds."""
+
+    pools: dict[str, pydantic.NonNegativeInt] = {}
+    gather_s: pydantic.PositiveFloat = EngineOptions().gather_s
+    commit_retry_s: pydantic.PositiveFloat = EngineOptions().commit_retry_s
+    concurrency: pydantic.PositiveInt = EngineOptions().concurrency
+    reads: LimitSettings = LimitSettings(rate=EngineOptions().reads.rate, burst=EngineOptions().reads.burst)
+    writes: LimitSettings = LimitSettings(rate=EngineOptions().writes.rate, burst=EngineOptions().writes.burst)
+    deletes: LimitSettings = LimitSettings(
+        rate=EngineOptions().deletes.rate, burst=EngineOptions().deletes.burst
+    )
+    observe_gather_s: pydantic.PositiveFloat = EngineOptions().observe_gather_s
+    sweep_every_s: pydantic.PositiveFloat = EngineOptions().sweep_every_s
+    orphan_settle_s: pydantic.PositiveFloat = EngineOptions().orphan_settle_s
+    keep_ended_s: pydantic.PositiveFloat = EngineOptions().keep_ended_s
+    keep_changes_s: pydantic.PositiveFloat = EngineOptions().keep_changes_s
+    purge_every_s: pydantic.PositiveFloat = EngineOptions().purge_every_s
+
+    def options(self) -> EngineOptions:
+        """The same as the engine takes it."""
+        values: dict[str, object] = {}
+        for option in fields(EngineOptions):
+            value = getattr(self, option.name)
+            values[option.name] = (
+                RateLimit(rate=value.rate, burst=value.burst) if isinstance(value, LimitSettings) else value
+            )
+        return EngineOptions(**values)  # type: ignore[arg-type]  # the names and types are those of the fields
+
+
+class ConnectionSettings(_Section):
+    """A named remote account."""
+
+    plugin: str
+    """The plugin whose handlers may use it, such as bigquery."""
+    endpoint: str = ""
+    """Base URL; empty means the system's public endpoint."""
+    is_default: bool = False
+    """Whether executions that name no connection use it; the only connection of a plugin is its default anyway."""
+    settings: dict[str, pydantic.JsonValue] = {}
+    """What the plugin's own connection settings take; see its page in the documentation."""
+
+
+class LogSettings(_Section):
+    """The log, on standard error."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class CallSettings(_Section):
+    """Calls to handlers. Durations are seconds."""
+
+    deadline_s: pydantic.PositiveFloat = 30.0
+    """For one call of a handler; an overdue create counts as in doubt."""
+    threads: pydantic.PositiveInt = 16
+    """Threads for each plugin whose methods are plain def."""
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    data_dir: Path = Path(".propwash")
+    """Where the embedded store keeps its file."""
+    listen: ListenSettings = ListenSettings()
+    log: LogSettings = LogSettings()
+    calls: CallSettings = CallSettings()
+    engine: EngineSettings = EngineSettings()
+    connections: dict[str, ConnectionSettings] = {}
+    drain_s: pydantic.PositiveFloat = 25.0
+    """How long a drain waits for calls in flight; shorter than the grace period that kills the process."""
+
+
+def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the file (None: defaults alone) and lay the overrides over it; dotted keys reach inside, such as listen.grpc.
+
+    Raises ConfigError.
+    """
+    raw = {} if path is None else _read(path)
+    for dotted, value in (overrides or {}).items():
+        _put(raw, dotted.split("."), value)
+    try:
+        return Settings.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise ConfigError([_line(dict(fault)) for fault in error.errors()]) from None
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror or error}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError([f"{path}: expected a mapping of settings at the top, found {type(raw).__name__}"])
+    return raw
+
+
+def _put(raw: dict[str, object], keys: list[str], value: object) -> None:
+    for key in keys[:-1]:
+        inner = raw.get(key)
+        if not isinstance(inner, dict):
+            inner = {}
+        raw[key] = inner
+        raw = inner
+    raw[keys[-1]] = value
+
+
+def _line(fault: dict[str, object]) -> str:
+    location = fault["loc"]
+    assert isinstance(location, tuple)
+    where = ".".join(str(part) for part in location) or "configuration"
+    return f"{where}: {str(fault['msg']).removeprefix('Value error, ')}"
