@@ -6,6 +6,7 @@ The packages stay propwash.v1 and propwash.internal.v1 on the wire; the Python m
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -27,6 +28,8 @@ def generate(out: Path) -> None:
         raise SystemExit("googleapis-common-protos is not installed")
     includes = [ROOT, Path(google.origin).parents[2], Path(grpc_tools.__file__).parent / "_proto"]
     protos = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.proto"))
+    # protoc looks its plugins up on the path; they were installed beside this interpreter.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     with tempfile.TemporaryDirectory() as made:
         plugins = [f"--{kind}_out={made}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
         if protoc.main(["protoc", *(f"-I{include}" for include in includes), *plugins, *protos]):

@@ -38,52 +38,52 @@ class ExecutionServiceStub:
             channel: A grpc.Channel.
         """
         self.CreateExecution = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/CreateExecution',
+                '/propwash.v1.ExecutionService/CreateExecution',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.CreateExecutionRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__pb2.Execution.FromString,
                 _registered_method=True)
         self.BatchCreateExecutions = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/BatchCreateExecutions',
+                '/propwash.v1.ExecutionService/BatchCreateExecutions',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.BatchCreateExecutionsRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__service__pb2.BatchCreateExecutionsResponse.FromString,
                 _registered_method=True)
         self.GetExecution = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/GetExecution',
+                '/propwash.v1.ExecutionService/GetExecution',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.GetExecutionRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__pb2.Execution.FromString,
                 _registered_method=True)
         self.BatchGetExecutions = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/BatchGetExecutions',
+                '/propwash.v1.ExecutionService/BatchGetExecutions',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.BatchGetExecutionsRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__service__pb2.BatchGetExecutionsResponse.FromString,
                 _registered_method=True)
         self.ListExecutions = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/ListExecutions',
+                '/propwash.v1.ExecutionService/ListExecutions',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.ListExecutionsRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__service__pb2.ListExecutionsResponse.FromString,
                 _registered_method=True)
         self.WatchExecutions = channel.unary_stream(
-                '/propwash.pb.v1.ExecutionService/WatchExecutions',
+                '/propwash.v1.ExecutionService/WatchExecutions',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.WatchExecutionsRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__service__pb2.WatchExecutionsResponse.FromString,
                 _registered_method=True)
         self.WaitExecution = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/WaitExecution',
+                '/propwash.v1.ExecutionService/WaitExecution',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.WaitExecutionRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__pb2.Execution.FromString,
                 _registered_method=True)
         self.AbortExecution = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/AbortExecution',
+                '/propwash.v1.ExecutionService/AbortExecution',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__pb2.Execution.FromString,
                 _registered_method=True)
         self.StreamLogs = channel.unary_stream(
-                '/propwash.pb.v1.ExecutionService/StreamLogs',
+                '/propwash.v1.ExecutionService/StreamLogs',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.StreamLogsRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__service__pb2.StreamLogsResponse.FromString,
                 _registered_method=True)
         self.ReadResults = channel.unary_unary(
-                '/propwash.pb.v1.ExecutionService/ReadResults',
+                '/propwash.v1.ExecutionService/ReadResults',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.ReadResultsRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__service__pb2.ReadResultsResponse.FromString,
                 _registered_method=True)
@@ -220,9 +220,9 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'propwash.pb.v1.ExecutionService', rpc_method_handlers)
+            'propwash.v1.ExecutionService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('propwash.pb.v1.ExecutionService', rpc_method_handlers)
+    server.add_registered_method_handlers('propwash.v1.ExecutionService', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
@@ -245,7 +245,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/CreateExecution',
+            '/propwash.v1.ExecutionService/CreateExecution',
             propwash_dot_v1_dot_execution__service__pb2.CreateExecutionRequest.SerializeToString,
             propwash_dot_v1_dot_execution__pb2.Execution.FromString,
             options,
@@ -272,7 +272,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/BatchCreateExecutions',
+            '/propwash.v1.ExecutionService/BatchCreateExecutions',
             propwash_dot_v1_dot_execution__service__pb2.BatchCreateExecutionsRequest.SerializeToString,
             propwash_dot_v1_dot_execution__service__pb2.BatchCreateExecutionsResponse.FromString,
             options,
@@ -299,7 +299,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/GetExecution',
+            '/propwash.v1.ExecutionService/GetExecution',
             propwash_dot_v1_dot_execution__service__pb2.GetExecutionRequest.SerializeToString,
             propwash_dot_v1_dot_execution__pb2.Execution.FromString,
             options,
@@ -326,7 +326,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/BatchGetExecutions',
+            '/propwash.v1.ExecutionService/BatchGetExecutions',
             propwash_dot_v1_dot_execution__service__pb2.BatchGetExecutionsRequest.SerializeToString,
             propwash_dot_v1_dot_execution__service__pb2.BatchGetExecutionsResponse.FromString,
             options,
@@ -353,7 +353,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/ListExecutions',
+            '/propwash.v1.ExecutionService/ListExecutions',
             propwash_dot_v1_dot_execution__service__pb2.ListExecutionsRequest.SerializeToString,
             propwash_dot_v1_dot_execution__service__pb2.ListExecutionsResponse.FromString,
             options,
@@ -380,7 +380,7 @@ class ExecutionService:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/WatchExecutions',
+            '/propwash.v1.ExecutionService/WatchExecutions',
             propwash_dot_v1_dot_execution__service__pb2.WatchExecutionsRequest.SerializeToString,
             propwash_dot_v1_dot_execution__service__pb2.WatchExecutionsResponse.FromString,
             options,
@@ -407,7 +407,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/WaitExecution',
+            '/propwash.v1.ExecutionService/WaitExecution',
             propwash_dot_v1_dot_execution__service__pb2.WaitExecutionRequest.SerializeToString,
             propwash_dot_v1_dot_execution__pb2.Execution.FromString,
             options,
@@ -434,7 +434,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/AbortExecution',
+            '/propwash.v1.ExecutionService/AbortExecution',
             propwash_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.SerializeToString,
             propwash_dot_v1_dot_execution__pb2.Execution.FromString,
             options,
@@ -461,7 +461,7 @@ class ExecutionService:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/StreamLogs',
+            '/propwash.v1.ExecutionService/StreamLogs',
             propwash_dot_v1_dot_execution__service__pb2.StreamLogsRequest.SerializeToString,
             propwash_dot_v1_dot_execution__service__pb2.StreamLogsResponse.FromString,
             options,
@@ -488,7 +488,7 @@ class ExecutionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.ExecutionService/ReadResults',
+            '/propwash.v1.ExecutionService/ReadResults',
             propwash_dot_v1_dot_execution__service__pb2.ReadResultsRequest.SerializeToString,
             propwash_dot_v1_dot_execution__service__pb2.ReadResultsResponse.FromString,
             options,

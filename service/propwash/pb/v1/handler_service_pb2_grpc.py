@@ -36,12 +36,12 @@ class HandlerServiceStub:
             channel: A grpc.Channel.
         """
         self.ListHandlers = channel.unary_unary(
-                '/propwash.pb.v1.HandlerService/ListHandlers',
+                '/propwash.v1.HandlerService/ListHandlers',
                 request_serializer=propwash_dot_v1_dot_handler__service__pb2.ListHandlersRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_handler__service__pb2.ListHandlersResponse.FromString,
                 _registered_method=True)
         self.GetHandler = channel.unary_unary(
-                '/propwash.pb.v1.HandlerService/GetHandler',
+                '/propwash.v1.HandlerService/GetHandler',
                 request_serializer=propwash_dot_v1_dot_handler__service__pb2.GetHandlerRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_handler__service__pb2.Handler.FromString,
                 _registered_method=True)
@@ -80,9 +80,9 @@ def add_HandlerServiceServicer_to_server(servicer, server):
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'propwash.pb.v1.HandlerService', rpc_method_handlers)
+            'propwash.v1.HandlerService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('propwash.pb.v1.HandlerService', rpc_method_handlers)
+    server.add_registered_method_handlers('propwash.v1.HandlerService', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
@@ -104,7 +104,7 @@ class HandlerService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.HandlerService/ListHandlers',
+            '/propwash.v1.HandlerService/ListHandlers',
             propwash_dot_v1_dot_handler__service__pb2.ListHandlersRequest.SerializeToString,
             propwash_dot_v1_dot_handler__service__pb2.ListHandlersResponse.FromString,
             options,
@@ -131,7 +131,7 @@ class HandlerService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/propwash.pb.v1.HandlerService/GetHandler',
+            '/propwash.v1.HandlerService/GetHandler',
             propwash_dot_v1_dot_handler__service__pb2.GetHandlerRequest.SerializeToString,
             propwash_dot_v1_dot_handler__service__pb2.Handler.FromString,
             options,

@@ -1,0 +1,68 @@
+# Two commands do all the set-up: `make demo` and `make test`. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+UV_VERSION := 0.13.9
+WORKERS ?= 2
+BUF := tools/buf/node_modules/.bin/buf
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint chaos bench proto proto-check proto-baseline lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+setup: $(STAMP)  ## Make .venv with the locked set of packages
+
+# The installer is tried in its fast form first; where it cannot be had, pip installs the same locked bytes.
+$(STAMP): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "propwash needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked set into $(VENV)"
+	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION) 2>/dev/null \
+		&& $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.lock 2>/dev/null; then :; \
+	else $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock; fi
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## Set up and run the main job: thousands of queries, aborts, faults, crashes, a leak check
+	@$(BIN)/propwash demo
+
+test: $(STAMP)  ## Set up and pass the tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+
+check: test lint proto-check  ## The tests, the linters and the checks of the protos
+
+lint: $(STAMP)  ## ruff, mypy, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy service/propwash plugins/propwash_bigquery tests
+	$(BIN)/lint-imports --no-cache
+
+chaos: $(STAMP)  ## Kill the server at 100 random moments and check the sandbox's ledger
+	$(BIN)/python -m tests.e2e.chaos --moments 100
+
+bench: $(STAMP)  ## Measure
+	$(BIN)/python -m tests.bench
+
+proto: $(STAMP)  ## Generate service/propwash/pb from proto/
+	$(BIN)/python proto/generate.py
+
+$(BUF): tools/buf/package.json tools/buf/package-lock.json
+	cd tools/buf && npm ci --silent --no-fund --no-audit
+	@touch $(BUF)
+
+proto-check: $(STAMP) $(BUF)  ## Lint the protos, check their format, and look for breaking changes
+	BUF=$(BUF) $(BIN)/python proto/check.py
+
+proto-baseline: $(STAMP) $(BUF)  ## Renew the baseline that breaking changes are looked for against; at a release only
+	BUF=$(BUF) $(BIN)/python proto/check.py --renew
+
+lock:  ## Compile requirements/dev.lock anew
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras \
+		--group dev pyproject.toml -o requirements/dev.lock
+
+clean:  ## Remove what was made
+	rm -rf $(VENV) tools/buf/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
