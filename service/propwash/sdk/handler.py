@@ -12,18 +12,43 @@ import pydantic
 
 from propwash.core.events import Deletion
 from propwash.core.model import Claim, ExecutionUid, Json, Link, Observation, RemoteName, Traits
+from propwash.sdk.shaping import shape
 from propwash.sdk.verdicts import Verdict
 
 
 class Spec(pydantic.BaseModel):
-    """The base of every spec: unknown fields are refused, values are frozen, integers are not made of strings."""
+    """The base of every spec: unknown fields are refused, values are frozen, integers are not made of
+    strings.
+
+    A list of the wire fits list, tuple, set and frozenset fields alike, and an enum's value stands for its
+    member.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _shaped(cls, data: object) -> object:
+        if not isinstance(data, Mapping):
+            return data
+        annotations = {
+            key: info.annotation
+            for name, info in cls.model_fields.items()
+            for key in (name, info.alias)
+            if key is not None
+        }
+        return {
+            key: shape(annotations[key], value) if key in annotations else value
+            for key, value in data.items()
+        }
 
 
 SpecT = TypeVar("SpecT", bound=Spec)
 T = TypeVar("T")
-Value: TypeAlias = "None | bool | int | float | str | bytes | dt.datetime | dt.timedelta | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = (
+    "bool | int | float | str | bytes | dt.datetime | dt.timedelta "
+    "| Sequence[Value] | Mapping[str, Value] | None"
+)
 """A typed input value."""
 MaybeAsync: TypeAlias = "T | Awaitable[T]"
 """A method may be async def (run on the loop) or plain def (run in a thread)."""
@@ -102,7 +127,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPage:
-    """Rows of a succeeded job's result. An empty next_cursor means the last page; total_rows is -1 where unknown."""
+    """Rows of a succeeded job's result. An empty next_cursor means the last page; total_rows is -1 where
+    unknown.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Json, ...], ...]
@@ -113,9 +140,10 @@ class ResultPage:
 class Handler(abc.ABC, Generic[SpecT]):
     """Serves task types on one remote system.
 
-    Every method may be async def, run on the loop under a deadline, or plain def, run in a thread. A method raises a
-    verdict (Permanent, Retryable, Throttled, Unavailable, NotFound) for what the remote system answers; the engine
-    owns retries, deadlines, throttling, batching, durability and cleanup. A handler holds no state about jobs.
+    Every method may be async def, run on the loop under a deadline, or plain def, run in a thread. A method
+    raises a verdict (Permanent, Retryable, Throttled, Unavailable, NotFound) for what the remote system
+    answers; the engine owns retries, deadlines, throttling, batching, durability and cleanup. A handler holds
+    no state about jobs.
     """
 
     task_types: ClassVar[tuple[str, ...]]
@@ -127,29 +155,38 @@ class Handler(abc.ABC, Generic[SpecT]):
 
     @abc.abstractmethod
     def create(self, request: CreateRequest[SpecT]) -> MaybeAsync[Job]:
-        """Submit under request.name, marked with request.owner. A job of that name that is already there is adopted."""
+        """Submit under request.name, marked with request.owner. A job of that name that is already there is
+        adopted.
+        """
 
-    def get(self, connection: Connection, metas: Sequence[bytes]) -> MaybeAsync[Mapping[bytes, Observation | Verdict]]:
+    def get(
+        self, connection: Connection, metas: Sequence[bytes]
+    ) -> MaybeAsync[Mapping[bytes, Observation | Verdict]]:
         """Observe many jobs in as few calls as the system allows; each meta is a key of the answer.
 
-        A verdict as a value speaks of that job alone; a raised one speaks of the whole call. The default makes the
-        engine call get_one for each, a bounded number at a time.
+        A verdict as a value speaks of that job alone; a raised one speaks of the whole call. The default
+        makes the engine call get_one for each, a bounded number at a time.
         """
         raise NotBatched
 
     def get_one(self, connection: Connection, meta: bytes) -> MaybeAsync[Observation]:
-        """Observe one job; raises NotFound where the system knows none. Needed only where get is not overridden."""
+        """Observe one job; raises NotFound where the system knows none. Needed only where get is not
+        overridden.
+        """
         raise NotBatched
 
     @abc.abstractmethod
     def find(self, connection: Connection, name: RemoteName, hint: bytes) -> MaybeAsync[Job | None]:
-        """Look a job up by name after doubt. Where several carry the name, keep the oldest and cancel the others."""
+        """Look a job up by name after doubt. Where several carry the name, keep the oldest and cancel the
+        others.
+        """
 
     @abc.abstractmethod
     def delete(
         self, connection: Connection, name: RemoteName, meta: bytes | None, hint: bytes
     ) -> MaybeAsync[Deletion]:
-        """End the job and say what is known of its end; safe to repeat. GONE only where the system confirmed by state.
+        """End the job and say what is known of its end; safe to repeat. GONE only where the system confirmed
+        by state.
 
         hint is empty where the sweep deletes an orphan; its meta is then known.
         """
@@ -159,7 +196,9 @@ class Handler(abc.ABC, Generic[SpecT]):
         """The live jobs that carry our owner label, for the sweep."""
 
     def validate(self, request: CreateRequest[SpecT]) -> MaybeAsync[None]:
-        """Ask the remote system for a dry run, where it has one; raises Permanent for what it would refuse."""
+        """Ask the remote system for a dry run, where it has one; raises Permanent for what it would
+        refuse.
+        """
         return None
 
     def logs(self, connection: Connection, meta: bytes, cursor: str) -> MaybeAsync[LogPage]:
@@ -171,7 +210,9 @@ class Handler(abc.ABC, Generic[SpecT]):
         raise NotOffered
 
     def hint(self, connection: Connection, spec: SpecT) -> bytes:
-        """What find and delete need besides the name, such as a project; at most 256 bytes, no secret, no input or output."""
+        """What find and delete need besides the name, such as a project; at most 256 bytes, no secret, no
+        input or output.
+        """
         return b""
 
     def claims(self, spec: SpecT) -> Sequence[Claim]:
@@ -198,8 +239,8 @@ class NotOffered(Exception):
 class Plugin:
     """What an entry point of the group propwash.handlers names: the handlers that one distribution offers.
 
-    make is called once, in the server's loop, when the plugin is loaded; an import or a make that raises is reported
-    under the plugin's name and hurts no other.
+    make is called once, in the server's loop, when the plugin is loaded; an import or a make that raises is
+    reported under the plugin's name and hurts no other.
     """
 
     name: str

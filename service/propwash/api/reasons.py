@@ -1,0 +1,218 @@
+"""Every reason that the API itself gives, with its code, the fields that it names and what it means.
+
+Handlers and remote systems bring reasons of their own (a refused spec, a fault); those come through
+unchanged. docs/errors.md is this table.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from grpc import StatusCode
+
+DOMAIN = "propwash.dev"
+"""The domain of every ErrorInfo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    code: StatusCode
+    fields: str
+    """The paths that BadRequest or the metadata names; `requests[i].` goes before them in a batch."""
+    meaning: str
+    retry_after_s: float | None = None
+    """Sent as RetryInfo: the same call may be repeated after so long."""
+
+
+_INVALID = StatusCode.INVALID_ARGUMENT
+_PRECONDITION = StatusCode.FAILED_PRECONDITION
+_UNAVAILABLE = StatusCode.UNAVAILABLE
+
+
+class Reason(enum.Enum):
+    """The reasons; the name is what ErrorInfo carries."""
+
+    FIELD_REQUIRED = Row(
+        _INVALID,
+        "parent, name, execution, execution.task_type, execution.spec, requests, names",
+        "A required field is empty.",
+    )
+    FIELD_INVALID = Row(
+        _INVALID,
+        "page_size, timeout, message, request_id, cursor, execution.task_type, execution.connection",
+        "A field's value is out of its range or has the wrong form.",
+    )
+    NAME_MALFORMED = Row(
+        _INVALID,
+        "parent, name, names[i], execution_id",
+        "A resource name does not have the documented form.",
+    )
+    PARENT_MISMATCH = Row(
+        _INVALID, "parent, names[i]", "A name or a batched request is not in the parent of the call."
+    )
+    LABELS_INVALID = Row(
+        _INVALID, "execution.labels, execution.labels.KEY", "A label is too long, or there are too many."
+    )
+    POLICY_INVALID = Row(
+        _INVALID,
+        "execution.policy.max_attempts, execution.policy.wait_timeout, execution.policy.run_timeout, "
+        "execution.policy.total_timeout",
+        "The policy asks for what cannot be: a negative number or duration, or one that is too large.",
+    )
+    VALUE_WITHOUT_KIND = Row(
+        _INVALID, "execution.spec.PATH, execution.inputs.PATH", "A Value sets none of its kinds."
+    )
+    VALUE_TOO_DEEP = Row(
+        _INVALID, "execution.spec.PATH, execution.inputs.PATH", "Lists and maps are nested more than 32 deep."
+    )
+    VALUE_OUT_OF_RANGE = Row(
+        _INVALID,
+        "execution.spec.PATH, execution.inputs.PATH",
+        "An instant or a duration is invalid, out of range or finer than a microsecond.",
+    )
+    BATCH_TOO_LARGE = Row(_INVALID, "requests, names", "More than 1,000 items in one call.")
+    DUPLICATE_IN_BATCH = Row(
+        _INVALID,
+        "requests[i].execution_id, requests[i].request_id, names[i]",
+        "Two items of one call have the same name or request id.",
+    )
+    BATCH_MIXED = Row(
+        _INVALID,
+        "requests[i].validate_only",
+        "validate_only is set on some requests of a batch and not on others.",
+    )
+    PAGE_TOKEN_INVALID = Row(
+        _INVALID, "page_token", "The token is not one that this server gave for this parent, filter or name."
+    )
+    RESUME_TOKEN_INVALID = Row(
+        _INVALID,
+        "resume_token",
+        "The token is not one that this server gave for this parent and these names.",
+    )
+    FILTER_SYNTAX = Row(
+        _INVALID, "filter", "The filter cannot be parsed; metadata.position says where, 0-based."
+    )
+    FILTER_FIELD_UNKNOWN = Row(_INVALID, "filter", "The filter names a field that cannot be filtered by.")
+    FILTER_VALUE_INVALID = Row(
+        _INVALID,
+        "filter",
+        "A value or comparator of the filter does not fit its field; metadata.position says where.",
+    )
+    FILTER_TOO_LARGE = Row(
+        _INVALID, "filter", "The filter is too long, has too many terms or is nested too deep."
+    )
+    MESSAGE_MALFORMED = Row(_INVALID, "", "The request's bytes are not the message that the method takes.")
+    EXECUTION_EXISTS = Row(
+        StatusCode.ALREADY_EXISTS,
+        "execution_id",
+        "An execution of that name exists; metadata.name names it, metadata.differences what differs.",
+    )
+    REQUEST_ID_REUSED = Row(
+        StatusCode.ALREADY_EXISTS,
+        "request_id",
+        "The request id was used with another body; metadata.name names the execution that it made, "
+        "metadata.differences what differs.",
+    )
+    EXECUTION_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name, names[i]", "There is no execution of that name.")
+    HANDLER_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name", "There is no handler of that name.")
+    EXECUTION_ENDED = Row(
+        _PRECONDITION,
+        "name",
+        "The execution is terminal and was not aborted; metadata.phase says how it ended.",
+    )
+    NO_REMOTE_JOB = Row(_PRECONDITION, "name", "The execution has no remote job (yet), so there are no logs.")
+    EXECUTION_NOT_SUCCEEDED = Row(
+        _PRECONDITION, "name", "Only a succeeded execution has results; metadata.phase says what it is."
+    )
+    LOGS_NOT_OFFERED = Row(StatusCode.UNIMPLEMENTED, "", "The execution's handler does not offer logs.")
+    RESULTS_NOT_OFFERED = Row(StatusCode.UNIMPLEMENTED, "", "The execution's handler does not offer results.")
+    METHOD_UNKNOWN = Row(StatusCode.UNIMPLEMENTED, "", "The server has no such method.")
+    NOT_ACCEPTING = Row(
+        _UNAVAILABLE,
+        "",
+        "The server takes nothing new now: it starts, drains, or its store takes no commits.",
+        1.0,
+    )
+    SERVER_DRAINING = Row(
+        _UNAVAILABLE,
+        "",
+        "The server is stopping; a watch resumes from its token, a wait may be repeated.",
+        1.0,
+    )
+    SERVER_OVERLOADED = Row(_UNAVAILABLE, "", "Too many calls are in flight.", 0.5)
+    STORE_UNAVAILABLE = Row(_UNAVAILABLE, "", "The store cannot be read or written now.", 1.0)
+    TOO_MANY_STREAMS = Row(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "",
+        "The server's limit of concurrent streams of this method is reached.",
+        5.0,
+    )
+    STREAM_STALLED = Row(
+        _UNAVAILABLE,
+        "",
+        "The client took no message of the stream for too long; a watch resumes from its token.",
+        1.0,
+    )
+    DEADLINE_EXCEEDED = Row(
+        StatusCode.DEADLINE_EXCEEDED,
+        "",
+        "The server's own limit for a call without a (shorter) deadline is over.",
+    )
+    INTERNAL = Row(
+        StatusCode.INTERNAL,
+        "",
+        "A defect of the server; metadata.incident is in the server's log with the cause.",
+    )
+
+
+REFUSAL_ROWS = (
+    ("UNKNOWN_TASK_TYPE", "INVALID_ARGUMENT", "execution.task_type", "No handler serves the task type."),
+    (
+        "HANDLER_BROKEN",
+        "FAILED_PRECONDITION",
+        "",
+        "The plugin that serves the task type could not be loaded.",
+    ),
+    (
+        "INVALID_SPEC",
+        "INVALID_ARGUMENT",
+        "execution.spec.PATH",
+        "The spec does not fit the handler's schema.",
+    ),
+    ("UNKNOWN_CONNECTION", "INVALID_ARGUMENT", "execution.connection", "No such connection is configured."),
+    ("CLAIM_TOO_LARGE", "INVALID_ARGUMENT", "", "The job needs more of a pool than the pool has."),
+)
+"""What the handler host and the engine refuse a Create for; handlers may add reasons of their own."""
+TRANSPORT_ROWS = (
+    ("RESOURCE_EXHAUSTED", "The message is larger than the server takes, 4 MiB by default."),
+    ("RESOURCE_EXHAUSTED", "The request's metadata is larger than the server takes, 16 KiB by default."),
+    ("RESOURCE_EXHAUSTED", "Twice the limit of concurrent calls is reached (below it: SERVER_OVERLOADED)."),
+    ("CANCELLED", "The client cancelled the call."),
+    ("DEADLINE_EXCEEDED", "The client's own deadline is over."),
+)
+"""What gRPC itself answers before the server sees the call; these carry no ErrorInfo."""
+
+
+def as_markdown() -> str:
+    """The tables of docs/errors.md."""
+    lines = ["| reason | code | fields | retry after | meaning |", "|---|---|---|---|---|"]
+    for reason in Reason:
+        row = reason.value
+        fields = ", ".join(f"`{name.strip()}`" for name in row.fields.split(",")) if row.fields else ""
+        retry = f"{row.retry_after_s:g} s" if row.retry_after_s is not None else ""
+        lines.append(f"| `{reason.name}` | {row.code.name} | {fields} | {retry} | {row.meaning} |")
+    lines += [
+        "",
+        "Why the handler host or the engine refuses a Create; a handler may add reasons of its own:",
+        "",
+    ]
+    lines += ["| reason | code | fields | meaning |", "|---|---|---|---|"]
+    for name, code, path, meaning in REFUSAL_ROWS:
+        lines.append(f"| `{name}` | {code} | {f'`{path}`' if path else ''} | {meaning} |")
+    lines += ["", "What gRPC itself answers, before the server sees the call, carries no ErrorInfo:"]
+    lines += ["", "| code | meaning |", "|---|---|"]
+    lines += [f"| {code} | {meaning} |" for code, meaning in TRANSPORT_ROWS]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,95 @@
+"""What the host asks of a handler without input or output: is this spec valid, what does it claim, where are
+its links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from propwash.core.model import Link, RemoteName
+from propwash.handlers import answers, specs
+from propwash.handlers.connections import Connections
+from propwash.handlers.faults import Nonsense, short
+from propwash.handlers.registry import Registry, Served
+from propwash.handlers.watchdog import Call, Watchdog
+from propwash.ports import Admission, FieldFault, Instrument, Refused, TaskRequest
+from propwash.sdk import Spec
+
+T = TypeVar("T")
+
+
+class Admitter:
+    """Asks on the loop, as these answers depend on their arguments alone; the watchdog names one that
+    blocks.
+    """
+
+    def __init__(
+        self, registry: Registry, *, connections: Connections, watchdog: Watchdog, instrument: Instrument
+    ) -> None:
+        self._registry = registry
+        self._connections = connections
+        self._watchdog = watchdog
+        self._instrument = instrument
+
+    def served(self, task_type: str) -> Served:
+        """Who serves a task type; raises Refused UNKNOWN_TASK_TYPE or HANDLER_BROKEN."""
+        served = self._registry.served.get(task_type)
+        if served is not None:
+            return served
+        broken = self._registry.broken(task_type)
+        if broken is not None:
+            plugin = f"plugin {broken.plugin}, which is broken: {broken.message}"
+            raise Refused("HANDLER_BROKEN", f"task type {task_type!r:.100} is of {plugin}")
+        known = ", ".join(sorted(self._registry.served)) or "none"
+        message = f"no handler serves task type {task_type!r:.100}; served are: {known}"
+        raise Refused("UNKNOWN_TASK_TYPE", message, faults=(FieldFault(path="task_type", message=message),))
+
+    def admit(self, request: TaskRequest) -> Admission:
+        """Validate a request; raises Refused."""
+        served = self.served(request.task_type)
+        connection = self._connections.pick(served.plugin, request.connection)
+        handler = served.handler
+        spec = self.parse(served, request)
+        return Admission(
+            connection=connection.name,
+            traits=handler.traits,
+            claims=self._ask(served, request, "claims", lambda: answers.claims(handler.claims(spec))),
+            hint=self._ask(served, request, "hint", lambda: answers.hint(handler.hint(connection, spec))),
+        )
+
+    def parse(self, served: Served, request: TaskRequest) -> Spec:
+        """The spec; raises Refused INVALID_SPEC, or HANDLER_BROKEN where the plugin's own validators
+        break.
+        """
+        return self._ask(served, request, "spec", lambda: specs.parse(served.handler.spec_type, request.spec))
+
+    def links(self, request: TaskRequest, *, connection: str, name: RemoteName) -> Sequence[Link]:
+        """Links known from the start; empty where anything is wrong."""
+        try:
+            served = self.served(request.task_type)
+            account = self._connections.pick(served.plugin, connection)
+            spec = self.parse(served, request)
+            handler = served.handler
+            return self._ask(
+                served, request, "links", lambda: answers.links(handler.links(account, name, spec))
+            )
+        except Refused:
+            return ()
+
+    def _ask(self, served: Served, request: TaskRequest, method: str, question: Callable[[], T]) -> T:
+        call = Call(plugin=served.plugin, task_type=request.task_type, method=method, root=served.root)
+        try:
+            with self._watchdog.inline(call):
+                return question()
+        except (Refused, KeyboardInterrupt):
+            raise
+        except Nonsense as error:
+            wrong = f"{method} answered nonsense: {short(str(error))}"
+        except BaseException as error:  # noqa: BLE001  a SystemExit of a plugin must not end the server
+            wrong = f"{method} raised {type(error).__name__}: {short(str(error))}"
+        message = f"plugin {served.plugin} is broken: {wrong}"
+        self._instrument.trouble(
+            "handlers", message, plugin=served.plugin, task_type=request.task_type, method=method
+        )
+        raise Refused("HANDLER_BROKEN", message)

@@ -1,0 +1,229 @@
+"""Checks what handlers answer, before the engine believes a word of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from propwash.core.events import Deletion
+from propwash.core.model import Claim, Fault, FaultKind, Json, Link, Observation, RemoteName, RemotePhase
+from propwash.handlers.faults import REASON, Nonsense, fault_of, nonsense, short
+from propwash.sdk import Column, Job, ListedJob, LogLine, LogPage, NotFound, ResultPage, Verdict
+
+META_LIMIT = 1024
+HINT_LIMIT = 256
+_MESSAGE_LIMIT = 4096
+_LINK_LIMIT = 32
+_DEPTH_LIMIT = 64
+
+
+def observation(answer: object) -> Observation:
+    """The observation, its message shortened; raises Nonsense."""
+    if not isinstance(answer, Observation):
+        raise Nonsense(f"an answer of type {_kind(answer)} in place of an Observation")
+    if not isinstance(_as_object(answer.phase), RemotePhase):
+        raise Nonsense(f"a phase of type {_kind(answer.phase)}")
+    if not isinstance(_as_object(answer.message), str) or not isinstance(_as_object(answer.reason), str):
+        raise Nonsense("a message or reason that is no string")
+    if answer.reason and not REASON.fullmatch(answer.reason):
+        raise Nonsense(f"the reason {answer.reason!r:.100}, which is not UPPER_SNAKE_CASE")
+    if answer.phase is RemotePhase.FAILED and not answer.reason:
+        raise Nonsense("a failed job without a reason")
+    if not isinstance(_as_object(answer.is_retryable), bool):
+        raise Nonsense("an is_retryable that is no bool")
+    outputs = plain(answer.outputs)
+    if not isinstance(outputs, Mapping):
+        raise Nonsense("outputs that are no mapping")
+    return replace(
+        answer,
+        message=short(answer.message, limit=_MESSAGE_LIMIT),
+        links=links(answer.links),
+        outputs=outputs,
+    )
+
+
+def observations(answer: object, metas: Sequence[bytes]) -> Mapping[bytes, Observation | Fault | None]:
+    """One answer for each meta; a bad one is a fault of that meta alone. Raises Nonsense for what spoils them
+    all.
+    """
+    if not isinstance(answer, Mapping):
+        raise Nonsense(f"get answered {_kind(answer)} in place of a mapping")
+    foreign = set(answer) - set(metas)
+    if foreign:
+        raise Nonsense(f"get answered {len(foreign)} metas that it was not asked about")
+    return {
+        meta: _one(answer[meta]) if meta in answer else nonsense("get left a meta unanswered")
+        for meta in metas
+    }
+
+
+def _one(answer: object) -> Observation | Fault | None:
+    if isinstance(answer, NotFound):
+        return None
+    if isinstance(answer, Verdict):
+        return fault_of(answer, not_found=FaultKind.UNAVAILABLE)
+    try:
+        return observation(answer)
+    except Nonsense as error:
+        return nonsense(str(error))
+
+
+def job(answer: object) -> Job:
+    """A created or found job; raises Nonsense."""
+    if not isinstance(answer, Job):
+        raise Nonsense(f"an answer of type {_kind(answer)} in place of a Job")
+    return Job(meta=meta(answer.meta), observation=observation(answer.observation))
+
+
+def found(answer: object) -> Job | None:
+    """What a look-up answered; raises Nonsense."""
+    return None if answer is None else job(answer)
+
+
+def deletion(answer: object) -> Deletion:
+    """What a delete answered; raises Nonsense."""
+    if not isinstance(answer, Deletion):
+        raise Nonsense(f"an answer of type {_kind(answer)} in place of a Deletion")
+    return answer
+
+
+def listed(answer: object) -> Sequence[ListedJob]:
+    """What a list answered; raises Nonsense."""
+    jobs = []
+    for one in _items(answer, "list"):
+        if not isinstance(one, ListedJob) or not isinstance(_as_object(one.name), str) or not one.name:
+            raise Nonsense(f"list answered an item of type {_kind(one)}, or one without a name")
+        jobs.append(ListedJob(name=RemoteName(str(one.name)), meta=meta(one.meta)))
+    return tuple(jobs)
+
+
+def nothing(answer: object) -> None:
+    """What a dry run answered; raises Nonsense."""
+    if answer is not None:
+        raise Nonsense(f"validate answered {_kind(answer)} in place of None")
+
+
+def log_page(answer: object) -> LogPage | None:
+    """A page of log lines, or None where they are not offered; raises Nonsense."""
+    if answer is None:
+        return None
+    if not isinstance(answer, LogPage) or not isinstance(_as_object(answer.cursor), str):
+        raise Nonsense(f"an answer of type {_kind(answer)} in place of a LogPage, or one without a cursor")
+    for line in _items(answer.lines, "logs"):
+        if not isinstance(line, LogLine) or not isinstance(_as_object(line.text), str):
+            raise Nonsense("logs answered a line that is no LogLine")
+        at: object = line.at
+        if at is not None and not _is_finite(at):
+            raise Nonsense("logs answered a line whose time is no finite number")
+    return answer
+
+
+def result_page(answer: object) -> ResultPage | None:
+    """A page of rows, or None where they are not offered; raises Nonsense."""
+    if answer is None:
+        return None
+    if not isinstance(answer, ResultPage) or not isinstance(_as_object(answer.next_cursor), str):
+        raise Nonsense(f"an answer of type {_kind(answer)} in place of a ResultPage, or one without a cursor")
+    columns = _items(answer.columns, "results")
+    if not all(isinstance(column, Column) for column in columns):
+        raise Nonsense("results answered a column that is no Column")
+    if not isinstance(_as_object(answer.total_rows), int):
+        raise Nonsense("results answered a total that is no integer")
+    rows = []
+    for row in _items(answer.rows, "results"):
+        cells = _items(row, "results")
+        if len(cells) != len(columns):
+            raise Nonsense(f"results answered a row of {len(cells)} values under {len(columns)} columns")
+        rows.append(tuple(plain(cell) for cell in cells))
+    return replace(answer, rows=tuple(rows))
+
+
+def meta(answer: object) -> bytes:
+    """A resource meta; raises Nonsense."""
+    if not isinstance(answer, bytes) or not 0 < len(answer) <= META_LIMIT:
+        size = f" of {len(answer)} bytes" if isinstance(answer, bytes) else ""
+        raise Nonsense(f"a meta of type {_kind(answer)}{size}; 1 to {META_LIMIT} bytes are allowed")
+    return answer
+
+
+def hint(answer: object) -> bytes:
+    """A hint; raises Nonsense."""
+    if not isinstance(answer, bytes) or len(answer) > HINT_LIMIT:
+        raise Nonsense(f"a hint of type {_kind(answer)}, or one of more than {HINT_LIMIT} bytes")
+    return answer
+
+
+def claims(answer: object) -> tuple[Claim, ...]:
+    """The claims; raises Nonsense."""
+    checked = []
+    for one in _items(answer, "claims"):
+        if not isinstance(one, Claim) or not isinstance(_as_object(one.pool), str) or not one.pool:
+            raise Nonsense(f"claims answered an item of type {_kind(one)}, or one without a pool")
+        units: object = one.units
+        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+            raise Nonsense(f"a claim of {units!r:.50} units")
+        checked.append(one)
+    if len({one.pool for one in checked}) != len(checked):
+        raise Nonsense("claims names a pool twice")
+    return tuple(checked)
+
+
+def links(answer: object) -> tuple[Link, ...]:
+    """Links to web pages; raises Nonsense."""
+    checked = []
+    for one in _items(answer, "links"):
+        if not isinstance(one, Link) or not isinstance(_as_object(one.title), str):
+            raise Nonsense(f"a link of type {_kind(one)}, or one without a title")
+        if not _is_web_address(one.uri):
+            raise Nonsense("a link that is no http or https address")
+        checked.append(one)
+    if len(checked) > _LINK_LIMIT:
+        raise Nonsense(f"{len(checked)} links; {_LINK_LIMIT} are allowed")
+    return tuple(checked)
+
+
+def plain(value: object, depth: int = 0) -> Json:
+    """A plain value, lists as tuples; raises Nonsense for anything else and for nesting deeper than 64.
+
+    A float may be infinite or not a number here: it is the remote system's data, not ours.
+    """
+    if depth > _DEPTH_LIMIT:
+        raise Nonsense(f"a value nested deeper than {_DEPTH_LIMIT}")
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(plain(item, depth + 1) for item in value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: plain(item, depth + 1) for key, item in value.items()}
+    raise Nonsense(f"a value of type {_kind(value)}")
+
+
+def _is_web_address(uri: object) -> bool:
+    if not isinstance(uri, str) or len(uri) > 2048:
+        return False
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.password
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _items(answer: object, method: str) -> Sequence[object]:
+    if isinstance(answer, str | bytes) or not isinstance(answer, Sequence):
+        raise Nonsense(f"{method} answered {_kind(answer)} in place of a sequence")
+    return answer
+
+
+def _as_object(value: object) -> object:
+    """The value without its declared type: an author's code may not have kept to it."""
+    return value
+
+
+def _kind(value: object) -> str:
+    return type(value).__qualname__

@@ -1,0 +1,199 @@
+"""One question to one handler: whom it is for, what it is asked with, and what its answer is worth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from propwash.core.model import Fault, FaultKind, Observation
+from propwash.handlers import answers
+from propwash.handlers.admission import Admitter
+from propwash.handlers.calling import Caller
+from propwash.handlers.connections import Connections
+from propwash.handlers.faults import Nonsense, fault_of, internal, nonsense
+from propwash.handlers.options import HostOptions
+from propwash.handlers.outcome import Answered, Outcome, Raised
+from propwash.handlers.registry import Served
+from propwash.handlers.watchdog import Call
+from propwash.ports import Clock, Instrument, JobRequest, Refused
+from propwash.sdk import Connection, CreateRequest, NotFound, NotOffered, Spec
+from propwash.sdk.handler import NotBatched
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom a call is for."""
+
+    served: Served
+    task_type: str
+    connection: Connection
+
+
+def as_permanent(error: NotFound) -> Fault:
+    """A NotFound that tells the one who asks that there is nothing to read."""
+    return fault_of(error, not_found=FaultKind.PERMANENT)
+
+
+def as_unavailable(error: NotFound) -> Fault:
+    """A NotFound that says nothing about any one job."""
+    return fault_of(error, not_found=FaultKind.UNAVAILABLE)
+
+
+class Desk:
+    """Where the host's questions go out and the answers are judged and counted."""
+
+    def __init__(
+        self,
+        admitter: Admitter,
+        *,
+        connections: Connections,
+        callers: Mapping[str, Caller],
+        clock: Clock,
+        instrument: Instrument,
+        options: HostOptions,
+    ) -> None:
+        self.callers = callers
+        self._admitter = admitter
+        self._connections = connections
+        self._clock = clock
+        self._instrument = instrument
+        self._options = options
+
+    def target(self, task_type: str, connection: str) -> Target | Fault:
+        """Whom to ask. What is not there now may be there after a restart: a fault of our own, which ends
+        nothing.
+        """
+        try:
+            served = self._admitter.served(task_type)
+            return Target(served, task_type, self._connections.pick(served.plugin, connection))
+        except Refused as refused:
+            return internal(refused.reason, refused.message)
+
+    def create_request(self, target: Target, job: JobRequest) -> CreateRequest[Spec] | Fault:
+        """What a create is asked with. The spec is parsed again, as the handler may be a newer one than at
+        admission.
+        """
+        try:
+            spec = self._admitter.parse(target.served, job.request)
+        except Refused as refused:
+            kind = FaultKind.PERMANENT if refused.reason == "INVALID_SPEC" else FaultKind.INTERNAL
+            return Fault(kind=kind, reason=refused.reason, message=refused.message)
+        return CreateRequest(
+            name=job.name,
+            owner=job.owner,
+            uid=job.uid,
+            attempt=job.attempt,
+            spec=spec,
+            inputs=job.request.inputs,
+            labels=job.request.labels,
+            connection=target.connection,
+            run_deadline_s=job.run_deadline_s,
+        )
+
+    async def ask(
+        self,
+        target: Target,
+        name: str,
+        method: Callable[..., object],
+        *arguments: object,
+        check: Callable[[object], T],
+        missing: Callable[[NotFound], T | Fault],
+    ) -> T | Fault:
+        """Ask, judge, and tell the instrument. missing says what a raised NotFound means; not offered is
+        None.
+        """
+        served = target.served
+        call = Call(plugin=served.plugin, task_type=target.task_type, method=name, root=served.root)
+        begun_at = self._clock.now()
+        outcome = await self.callers[served.plugin].call(call, method, *arguments)
+        answer = _judged(outcome, check=check, missing=missing)
+        self._instrument.called(
+            task_type=target.task_type,
+            connection=target.connection.name,
+            method=name,
+            code=f"{answer.kind.name}:{answer.reason}" if isinstance(answer, Fault) else "OK",
+            seconds=self._clock.now() - begun_at,
+        )
+        return answer
+
+    async def get_batch(
+        self, target: Target, metas: Sequence[bytes]
+    ) -> Mapping[bytes, Observation | Fault | None]:
+        """One get; a fault of the call is the fault of each."""
+
+        def check(answer: object) -> Mapping[bytes, Observation | Fault | None] | None:
+            return None if answer is None else answers.observations(answer, metas)
+
+        method = target.served.handler.get
+        answer = await self.ask(
+            target, "get", method, target.connection, metas, check=check, missing=as_unavailable
+        )
+        if answer is None:
+            return await self.get_each(target, metas)
+        return dict.fromkeys(metas, answer) if isinstance(answer, Fault) else answer
+
+    async def get_each(
+        self, target: Target, metas: Sequence[bytes]
+    ) -> Mapping[bytes, Observation | Fault | None]:
+        """A get_one for each, so many at once."""
+        seen: dict[bytes, Observation | Fault | None] = {}
+        left = iter(metas)
+
+        async def work() -> None:
+            for meta in left:
+                seen[meta] = await self.ask(
+                    target,
+                    "get_one",
+                    target.served.handler.get_one,
+                    target.connection,
+                    meta,
+                    check=answers.observation,
+                    missing=lambda _: None,
+                )
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._options.get_one_calls, len(metas))):
+                group.create_task(work(), name=f"get_one {target.task_type}")
+        return seen
+
+    async def close(self, served: Served) -> None:
+        """Close a handler; what it raises is reported."""
+        call = Call(
+            plugin=served.plugin, task_type=served.handler.task_types[0], method="close", root=served.root
+        )
+        outcome = await self.callers[served.plugin].call(call, served.handler.close)
+        if not isinstance(outcome, Answered):
+            fault = (
+                outcome
+                if isinstance(outcome, Fault)
+                else fault_of(outcome.error, not_found=FaultKind.INTERNAL)
+            )
+            self._instrument.trouble(
+                "handlers", f"plugin {served.plugin} did not close: {fault.message}", plugin=served.plugin
+            )
+
+
+def _judged(
+    outcome: Outcome, *, check: Callable[[object], T], missing: Callable[[NotFound], T | Fault]
+) -> T | Fault:
+    match outcome:
+        case Fault():
+            return outcome
+        case Raised(error=NotFound() as error):
+            return missing(error)
+        case Raised(error=NotOffered() | NotBatched()):
+            value: object = None
+        case Raised(error=error):
+            return fault_of(error, not_found=FaultKind.INTERNAL)
+        case Answered(value=value):
+            pass
+    try:
+        return check(value)
+    except Nonsense as error:
+        return nonsense(str(error))
+    except Exception as error:  # noqa: BLE001  an answer's own methods may raise anything
+        return nonsense(f"looking at the answer raised {type(error).__name__}")

@@ -1,0 +1,361 @@
+"""Every metric and log field, in one file. Implements the Instrument of ports, and hears of the API's calls.
+
+No execution's name or id is a label: those are fields of log lines.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from propwash.core.effects import Effect
+from propwash.core.events import Event
+from propwash.core.model import Cleaning, Done, Execution, ExecutionUid, Instant, Launching, Phase, Running
+from propwash.ports import ExecutionName
+
+LIVE_PHASES = tuple(phase for phase in Phase if not phase.is_terminal)
+FINAL_PHASES = tuple(phase for phase in Phase if phase.is_terminal)
+MAX_LABEL_VALUES = 200
+"""Of one label of one metric; what comes after counts as "other"."""
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_SECRET_FIELD = re.compile(r"(?i)passw|secret|token|authorization|credential|api_?key|private_?key|cookie")
+_SECRET_TEXT = re.compile(
+    r"(?i)(bearer\s+|basic\s+)[\w.~+/=-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|-----BEGIN [^-]*PRIVATE KEY-----.*"
+)
+_RESERVED = frozenset({"time", "level", "logger", "message", "traceback"})
+_log = logging.getLogger("propwash")
+
+
+class Telemetry:
+    """Metrics in a registry of its own, and log lines. now is the engine's clock, in UTC seconds."""
+
+    def __init__(self, *, now: Callable[[], Instant], version: str, task_types: Iterable[str] = ()) -> None:
+        """task_types get their series at once, at zero."""
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._now = now
+        self._observed: dict[ExecutionUid, Instant] = {}
+        self._cleaning: dict[ExecutionUid, Instant] = {}
+        self._seen: dict[str, set[str]] = {}
+        ProcessCollector(registry=self.registry)
+        self._make_execution_metrics()
+        self._make_engine_metrics()
+        self._make_api_metrics()
+        build = self._gauge("build_info", "The version that runs.", "version", "python")
+        build.labels(version, platform.python_version()).set(1)
+        self.expect(task_types)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"propwash_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"propwash_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str, buckets: Sequence[float] = _FAST) -> Histogram:
+        return Histogram(f"propwash_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+    def _make_execution_metrics(self) -> None:
+        self._executions = self._gauge(
+            "executions", "Executions that are not terminal.", "phase", "task_type"
+        )
+        self._ended = self._counter(
+            "executions_ended", "Executions that became terminal.", "phase", "task_type"
+        )
+        self._transitions = self._counter("transitions", "Changes of phase.", "source", "target", "task_type")
+        self._retries = self._counter("attempt_retries", "Attempts that another followed.", "task_type")
+        self._gap = self._histogram(
+            "observation_gap_seconds", "Time between two observations of a job.", "task_type", buckets=_SLOW
+        )
+        staleness = self._gauge(
+            "observation_staleness_seconds", "Age of the oldest observation of a live job."
+        )
+        staleness.set_function(lambda: self._age(self._observed))
+        pending = self._gauge("cleanup_pending", "Executions whose remote side is not yet confirmed gone.")
+        pending.set_function(lambda: float(len(self._cleaning)))
+        oldest = self._gauge("cleanup_oldest_age_seconds", "How long the oldest of these has waited.")
+        oldest.set_function(lambda: self._age(self._cleaning))
+
+    def _make_engine_metrics(self) -> None:
+        self._depth = self._gauge("workqueue_depth", "Work that waits.", "lane")
+        self._queue_time = self._histogram(
+            "workqueue_queue_duration_seconds", "How long work waited.", "lane", buckets=_SLOW
+        )
+        self._remote = self._counter(
+            "remote_requests", "Calls to handlers, by how they ended.", "connection", "method", "code"
+        )
+        self._remote_time = self._histogram(
+            "remote_request_duration_seconds", "Calls to handlers.", "connection", "method", buckets=_SLOW
+        )
+        self._commit_time = self._histogram("store_commit_duration_seconds", "Group commits.")
+        self._commit_size = self._histogram("store_commit_changes", "Changes in one commit.", buckets=_SIZES)
+        self._commit_failures = self._counter("store_commit_failures", "Group commits that failed.")
+        self._lag = self._histogram("loop_lag_seconds", "How late the loop was at a beat.")
+        self._pool_capacity = self._gauge("pool_capacity", "Units of a pool.", "pool")
+        self._pool_occupied = self._gauge("pool_occupied", "Units of a pool that are held.", "pool")
+        self._pool_waiting = self._gauge("pool_waiting", "Executions that wait for a pool.", "pool")
+        self._swept = self._counter("sweeps", "Searches for orphans.", "task_type", "connection")
+        self._orphans = self._counter(
+            "orphans_found", "Remote jobs that no live attempt owns.", "task_type", "connection"
+        )
+        self._troubles = self._counter("troubles", "Failures that a person should know of.", "component")
+        self._abandoned = self._gauge(
+            "handler_calls_abandoned", "Handler calls past their deadline that still run."
+        )
+
+    def _make_api_metrics(self) -> None:
+        self._served = self._counter("grpc_requests", "Calls, by how they ended.", "method", "code")
+        self._served_time = self._histogram("grpc_request_duration_seconds", "Calls.", "method")
+        self._streams = self._gauge("grpc_streams", "Streams that are open.", "method")
+
+    def expect(self, task_types: Iterable[str]) -> None:
+        """Make the series of these task types, at zero."""
+        for task_type in task_types:
+            kind = self._bounded("task_type", task_type)
+            for phase in LIVE_PHASES:
+                self._executions.labels(phase.name, kind)
+            for phase in FINAL_PHASES:
+                self._ended.labels(phase.name, kind)
+            self._retries.labels(kind)
+
+    def count_abandoned(self, read: Callable[[], int]) -> None:
+        """Where the number of abandoned handler calls is read from."""
+        self._abandoned.set_function(lambda: float(read()))
+
+    def exposition(self, accept: str) -> tuple[str, bytes]:
+        """Content type and body of /metrics, in the format that the Accept header asks for."""
+        encoder, content_type = choose_encoder(accept)
+        return content_type, encoder(self.registry)
+
+    def _bounded(self, label: str, value: str) -> str:
+        seen = self._seen.setdefault(label, set())
+        if value in seen:
+            return value
+        if len(seen) >= MAX_LABEL_VALUES:
+            return "other"
+        seen.add(value)
+        return value
+
+    def _age(self, since: dict[ExecutionUid, Instant]) -> float:
+        return max(0.0, self._now() - min(since.values())) if since else 0.0
+
+    def stepped(
+        self,
+        name: ExecutionName,
+        before: Execution | None,
+        event: Event | None,
+        after: Execution,
+        effects: Sequence[Effect],
+    ) -> None:
+        """Part of ports.Instrument."""
+        del effects
+        kind = self._bounded("task_type", after.plan.task_type)
+        old, new = before.phase if before is not None else None, after.phase
+        if old is not new:
+            self._move(kind, old, new, is_new=before is None and event is None)
+            self._say_phase(name, before, event, after)
+        if before is not None and after.attempt > before.attempt:
+            self._retries.labels(kind).inc()
+        self._track(kind, before, after)
+
+    def _move(self, kind: str, old: Phase | None, new: Phase, *, is_new: bool) -> None:
+        if old is not None:
+            self._transitions.labels(old.name, new.name, kind).inc()
+            if not old.is_terminal:
+                self._executions.labels(old.name, kind).dec()
+        if not new.is_terminal:
+            self._executions.labels(new.name, kind).inc()
+        elif old is not None or is_new:
+            self._ended.labels(new.name, kind).inc()
+
+    def _track(self, kind: str, before: Execution | None, after: Execution) -> None:
+        uid = after.uid
+        match after.state:
+            case Running(observed_at=observed_at):
+                earlier = before.state if before is not None else None
+                if isinstance(earlier, Running) and observed_at > earlier.observed_at:
+                    self._gap.labels(kind).observe(observed_at - earlier.observed_at)
+                self._observed[uid] = observed_at
+            case Cleaning(since=since):
+                self._observed.pop(uid, None)
+                self._cleaning[uid] = since
+            case _:
+                self._observed.pop(uid, None)
+                self._cleaning.pop(uid, None)
+
+    def _say_phase(
+        self, name: ExecutionName, before: Execution | None, event: Event | None, after: Execution
+    ) -> None:
+        is_edge = after.phase.is_terminal or (before is None and event is None)
+        level = logging.INFO if is_edge else logging.DEBUG
+        if not _log.isEnabledFor(level):
+            return
+        fields: dict[str, object] = {
+            "execution": str(name),
+            "uid": after.uid,
+            "task_type": after.plan.task_type,
+            "attempt": after.attempt,
+            "source": before.phase.name if before is not None else "",
+            "target": after.phase.name,
+            "cause": type(event).__name__ if event is not None else "",
+        }
+        match after.state:
+            case Done(outcome=outcome):
+                fields |= {"reason": outcome.reason, "why": outcome.message}
+            case Launching(trouble=trouble) | Running(trouble=trouble) | Cleaning(trouble=trouble) if trouble:
+                fields |= {"reason": trouble.fault.reason, "why": trouble.fault.message}
+        _say(level, "execution changed phase", fields)
+
+    def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
+        """Part of ports.Instrument."""
+        del task_type
+        account = self._bounded("connection", connection)
+        self._remote.labels(account, method, self._bounded("code", code)).inc()
+        self._remote_time.labels(account, method).observe(seconds)
+
+    def committed(self, *, changes: int, seconds: float) -> None:
+        """Part of ports.Instrument."""
+        self._commit_time.observe(seconds)
+        self._commit_size.observe(changes)
+
+    def commit_failed(self, message: str) -> None:
+        """Part of ports.Instrument."""
+        self._commit_failures.inc()
+        _say(logging.ERROR, "commit failed", {"why": message})
+
+    def queued(self, *, lane: str, depth: int) -> None:
+        """Part of ports.Instrument."""
+        self._depth.labels(lane).set(depth)
+
+    def dequeued(self, *, lane: str, seconds: float) -> None:
+        """Part of ports.Instrument."""
+        self._queue_time.labels(lane).observe(seconds)
+
+    def lagged(self, seconds: float) -> None:
+        """Part of ports.Instrument."""
+        self._lag.observe(seconds)
+
+    def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
+        """Part of ports.Instrument."""
+        kept = self._bounded("pool", pool)
+        self._pool_capacity.labels(kept).set(capacity)
+        self._pool_occupied.labels(kept).set(occupied)
+        self._pool_waiting.labels(kept).set(waiting)
+
+    def swept(self, *, task_type: str, connection: str, listed: int, orphans: int) -> None:
+        """Part of ports.Instrument."""
+        labels = (self._bounded("task_type", task_type), self._bounded("connection", connection))
+        self._swept.labels(*labels).inc()
+        self._orphans.labels(*labels).inc(orphans)
+        level = logging.WARNING if orphans else logging.DEBUG
+        fields = {"task_type": task_type, "connection": connection, "listed": listed, "orphans": orphans}
+        _say(level, "sweep ended", fields)
+
+    def forgot(self, name: ExecutionName, after: Execution) -> None:
+        """Part of ports.Instrument."""
+        del name
+        self._observed.pop(after.uid, None)
+        self._cleaning.pop(after.uid, None)
+
+    def trouble(self, component: str, message: str, **fields: str) -> None:
+        """Part of ports.Instrument."""
+        self._troubles.labels(self._bounded("component", component)).inc()
+        _say(logging.WARNING, "trouble", {"component": component, "why": message, **fields})
+
+    def served(self, *, method: str, code: str, reason: str, seconds: float) -> None:
+        """A gRPC call ended; code is gRPC's, reason is ErrorInfo's or empty."""
+        kept = self._bounded("method", method.rpartition("/")[2])
+        self._served.labels(kept, code).inc()
+        self._served_time.labels(kept).observe(seconds)
+        if _log.isEnabledFor(logging.DEBUG):
+            fields = {"method": method, "code": code, "reason": reason, "seconds": round(seconds, 6)}
+            _say(logging.DEBUG, "call served", fields)
+
+    def streams(self, *, method: str, count: int) -> None:
+        """How many streams of a gRPC method are open now."""
+        self._streams.labels(self._bounded("method", method.rpartition("/")[2])).set(count)
+
+    def incident(self, incident: str, *, method: str, error: BaseException) -> None:
+        """A call met a defect of ours; the line has the traceback, the client only the incident's id."""
+        self._troubles.labels("api").inc()
+        fields = {"incident": incident, "method": method}
+        _log.error("call failed", extra={"fields": fields}, exc_info=error)
+
+
+def _say(level: int, message: str, fields: dict[str, Any]) -> None:
+    if _log.isEnabledFor(level):
+        _log.log(level, message, extra={"fields": fields})
+
+
+def announce(message: str, **fields: str | int) -> None:
+    """One line about the life of the process."""
+    _say(logging.INFO, message, fields)
+
+
+def configure_logging(*, format: str = "text", level: str = "INFO") -> None:
+    """One line an event on standard error: format is json or text (key=value).
+
+    Raises ValueError for an unknown format or level.
+    """
+    formats: dict[str, type[logging.Formatter]] = {"json": JsonLines, "text": TextLines}
+    if format not in formats:
+        raise ValueError(f"the log format is json or text, not {format!r}")
+    levels = logging.getLevelNamesMapping()
+    if level.upper() not in levels:
+        raise ValueError(f"the log level is one of {', '.join(levels)}, not {level!r}")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formats[format]())
+    logging.basicConfig(level=levels[level.upper()], handlers=[handler], force=True)
+
+
+class JsonLines(logging.Formatter):
+    """A JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, secrets struck out."""
+        return json.dumps(_line(self, record), default=str, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """key=value pairs a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, secrets struck out."""
+        return " ".join(f"{key}={_quoted(value)}" for key, value in _line(self, record).items())
+
+
+def _line(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, object]:
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    line: dict[str, object] = {
+        "time": f"{at}.{int(record.msecs):03d}Z",
+        "level": record.levelname,
+        "logger": record.name,
+        "message": _struck(record.getMessage()),
+    }
+    for key, value in getattr(record, "fields", {}).items():
+        kept = f"{key}_" if key in _RESERVED else key
+        line[kept] = "[secret]" if _SECRET_FIELD.search(key) else _struck(value)
+    if record.exc_info:
+        line["traceback"] = _struck(formatter.formatException(record.exc_info))
+    return line
+
+
+def _struck(value: object) -> object:
+    return _SECRET_TEXT.sub("[secret]", value) if isinstance(value, str) else value
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if re.fullmatch(r"[^\s\"=]+", text) else json.dumps(text, ensure_ascii=False)

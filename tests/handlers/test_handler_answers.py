@@ -1,0 +1,155 @@
+"""What handlers answer is checked before the engine believes a word of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from handler_rig import NAME, hosting, job, task
+
+from propwash.core.model import Fault, FaultKind
+from propwash.handlers.faults import short
+from propwash.sdk import (
+    Column,
+    Connection,
+    Job,
+    Link,
+    LogLine,
+    LogPage,
+    Observation,
+    RemoteName,
+    RemotePhase,
+    ResultPage,
+    Verdict,
+)
+from propwash.sdk.testing import ToyHandler, ToySystem
+
+RUNNING = Observation(phase=RemotePhase.RUNNING)
+
+
+def fault(answer: object) -> Fault:
+    assert isinstance(answer, Fault), answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({}, "left a meta unanswered"),
+        ({b"1": RUNNING, b"2": RUNNING}, "1 metas that it was not asked about"),
+        ([RUNNING], "get answered list in place of a mapping"),
+        ({b"1": "RUNNING"}, "an answer of type str in place of an Observation"),
+        ({b"1": Observation(phase="RUNNING")}, "a phase of type str"),  # type: ignore[arg-type]
+        ({b"1": Observation(phase=RemotePhase.FAILED)}, "a failed job without a reason"),
+        ({b"1": Observation(phase=RemotePhase.RUNNING, message=3)}, "is no string"),  # type: ignore[arg-type]
+        ({b"1": Observation(phase=RemotePhase.RUNNING, outputs={"x": object()})}, "a value of type object"),  # type: ignore[dict-item]
+        (
+            {
+                b"1": Observation(
+                    phase=RemotePhase.RUNNING, links=(Link(title="x", uri="javascript:alert(1)"),)
+                )
+            },
+            "no http or https address",
+        ),
+        (
+            {b"1": Observation(phase=RemotePhase.RUNNING, links=(Link(title="x", uri="https://u:pw@h/"),))},
+            "no http or https address",
+        ),
+    ],
+)
+async def test_nonsense_of_get_is_our_own_fault(answer: object, said: str) -> None:
+    class Nonsensical(ToyHandler):
+        async def get(self, connection: Connection, metas: Sequence[bytes]) -> object:  # type: ignore[override]
+            return answer
+
+    async with hosting(Nonsensical(ToySystem())) as rig:
+        seen = fault((await rig.host.get("toy", "toys", [b"1"]))[b"1"])
+        assert (seen.kind, seen.reason) == (FaultKind.INTERNAL, "HANDLER_ANSWERED_NONSENSE")
+        assert said in seen.message
+
+
+async def test_outputs_keep_their_types_and_lists_become_tuples() -> None:
+    outputs = {"n": 1, "f": float("nan"), "rows": [[1, b"x"], []], "deep": {"a": None}}
+
+    class Rich(ToyHandler):
+        async def get(
+            self, connection: Connection, metas: Sequence[bytes]
+        ) -> Mapping[bytes, Observation | Verdict]:
+            done = Observation(phase=RemotePhase.SUCCEEDED, outputs=outputs)  # type: ignore[arg-type]
+            return dict.fromkeys(metas, done)
+
+    async with hosting(Rich(ToySystem())) as rig:
+        seen = (await rig.host.get("toy", "toys", [b"1"]))[b"1"]
+        assert isinstance(seen, Observation)
+        assert seen.outputs["rows"] == ((1, b"x"), ())
+        assert type(seen.outputs["n"]) is int
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        RUNNING,
+        Job(meta="1", observation=RUNNING),  # type: ignore[arg-type]
+        Job(meta=b"", observation=RUNNING),
+        Job(meta=b"x" * 1025, observation=RUNNING),
+        Job(meta=b"1", observation=None),  # type: ignore[arg-type]
+    ],
+)
+async def test_nonsense_of_other_methods(answer: object) -> None:
+    class Nonsensical(ToyHandler):
+        async def create(self, request: object) -> object:  # type: ignore[override]
+            return answer
+
+        def delete(self, connection: object, name: object, meta: object, hint: object) -> object:  # type: ignore[override]
+            return answer
+
+        async def list(self, connection: object, owner: str) -> object:  # type: ignore[override]
+            return [answer]
+
+        async def logs(self, connection: object, meta: bytes, cursor: str) -> object:  # type: ignore[override]
+            return LogPage(lines=(LogLine(text="x", at=float("inf")),), cursor="")
+
+        async def results(self, connection: object, meta: bytes, cursor: str, limit: int) -> object:  # type: ignore[override]
+            return ResultPage(columns=(Column(name="a", type="T"),), rows=((1, 2),))
+
+        async def validate(self, request: object) -> object:  # type: ignore[override]
+            return "fine"
+
+    async with hosting(Nonsensical(ToySystem())) as rig:
+        for given in (
+            await rig.host.create(job(task())),
+            await rig.host.delete("toy", "toys", NAME, None, b""),
+            await rig.host.list("toy", "toys", "us"),
+            await rig.host.logs("toy", "toys", b"1", ""),
+            await rig.host.results("toy", "toys", b"1", "", 1),
+            await rig.host.validate(job(task())),
+        ):
+            assert fault(given).reason == "HANDLER_ANSWERED_NONSENSE"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "401 for GET https://x/?access_token=SECRET&y=1",
+        "Authorization: Bearer SECRETSECRET",
+        'body {"client_secret": "SECRET"}',
+        "cannot reach postgres://me:SECRET@db/x",
+        "-----BEGIN RSA PRIVATE KEY-----\nSECRET\n-----END RSA PRIVATE KEY-----",
+        "x" * 400 + "SECRET",
+    ],
+)
+async def test_what_a_handler_raises_is_shown_short_and_without_credentials(text: str) -> None:
+    class Raising(ToyHandler):
+        async def find(self, connection: Connection, name: RemoteName, hint: bytes) -> Job | None:
+            raise RuntimeError(text)
+
+    async with hosting(Raising(ToySystem())) as rig:
+        seen = fault(await rig.host.find("toy", "toys", NAME, b""))
+        assert seen.message.startswith("RuntimeError: ")
+        assert "SECRET" not in seen.message
+        assert len(seen.message) <= 320
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    assert short("Syntax error: unexpected token at [3:1]") == "Syntax error: unexpected token at [3:1]"

@@ -1,0 +1,26 @@
+"""The public surface is exactly this: what is not listed may change without a word."""
+
+from __future__ import annotations
+
+import propwash.sdk
+import propwash.sdk.testing
+
+SDK = """
+Claim Column Connection CreateRequest Deletion Handler Job Json Link ListedJob LogLine LogPage NotFound
+NotOffered Observation ParsedName Permanent Plugin RemoteName RemotePhase ResultPage Retryable Spec Throttled
+Traits Unavailable Value Verdict parse_remote_name
+"""
+TESTING = """
+Backend HandlerBattery HandlerHarness PlainToyHandler ToyBackend ToyFault ToyGate ToyHandler ToyJob ToySpec
+ToyState ToySystem ask observe toy_harness
+"""
+
+
+def test_sdk_is_exactly_this() -> None:
+    assert propwash.sdk.__all__ == SDK.split()
+    assert all(hasattr(propwash.sdk, name) for name in propwash.sdk.__all__)
+
+
+def test_testing_is_exactly_this() -> None:
+    assert propwash.sdk.testing.__all__ == TESTING.split()
+    assert all(hasattr(propwash.sdk.testing, name) for name in propwash.sdk.testing.__all__)
