@@ -52,6 +52,8 @@ class ExitCode(enum.IntEnum):
 
 def run(settings: Settings) -> int:
     """Serve on a loop of its own until told to stop; returns the process's exit code."""
+    # The store's writer thread must win the interpreter back quickly from a busy loop: commits gate everything.
+    sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(settings))
 

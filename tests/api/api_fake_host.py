@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002
 """A handler host and an instrument that behave as the ports say, in memory."""
 
 from __future__ import annotations

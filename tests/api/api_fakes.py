@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002
 """Stand-ins for the engine and the store that behave as the ports say, in memory."""
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from propwash.api.reasons import Reason
 from propwash.pb.v1.execution_service_pb2 import (
     AbortExecutionRequest,
     BatchCreateExecutionsRequest,
@@ -293,9 +292,3 @@ async def test_a_long_path_fits_into_the_trailers(world: World) -> None:
     found = await refused(world.stub.CreateExecution(deep))
     assert found.reason == "VALUE_WITHOUT_KIND"
     assert len(found.message) <= 512
-
-
-def test_rows_name_known_reasons() -> None:
-    """UNKNOWN_TASK_TYPE and INVALID_SPEC are the handler host's own."""
-    used = {row[0] for row in CREATE + BATCH} | {row[1] for row in READ + STREAM}
-    assert used - {reason.name for reason in Reason} == {"UNKNOWN_TASK_TYPE", "INVALID_SPEC"}

@@ -80,7 +80,7 @@ class Feed:
                     pause = _FIRST_PAUSE_S
             except Compacted:
                 continue
-            except Exception as error:  # whatever the store raises, the watchers' reader must live on
+            except Exception as error:  # noqa: BLE001  # whatever the store raises, the reader must live on
                 self._trouble(f"cannot read changes: {error!r}")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)

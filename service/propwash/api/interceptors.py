@@ -129,7 +129,7 @@ class Gate(grpc.aio.ServerInterceptor):
                         return await call(request, context)
                     async with _deadline(default_s if remaining is None else longest_s):
                         return await call(request, context)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # becomes a status
                     ending.refusal = self._refusal(method, error)
             await _abort(context, ending.refusal)
             raise AssertionError("abort does not return")
@@ -149,7 +149,7 @@ class Gate(grpc.aio.ServerInterceptor):
                     answers = call(request, context)
                     await Outflow(answers, context, stall_s=stall_s, release=release).send_all()
                     return
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # becomes a status
                     ending.refusal = self._refusal(method, error)
             await _abort(context, ending.refusal)
 

@@ -1,8 +1,8 @@
 """Sends a stream's answers, and ends their source where the client takes none for too long.
 
-A write that waits is never cancelled: gRPC's C core still reads the message then, and the process can crash. So
-a stall closes the source of the answers at once (with its snapshot and its place among the watchers), and the
-call itself ends when the client takes the message, cancels, or is gone.
+A write that waits is never cancelled: gRPC's C core still reads the message then, and the process can crash.
+So a stall closes the source of the answers at once (with its snapshot and its place among the watchers), and
+the call itself ends when the client takes the message, cancels, or is gone.
 """
 
 from __future__ import annotations

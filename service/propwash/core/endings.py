@@ -113,7 +113,8 @@ def finish(
     """The remote side is confirmed gone: end, or begin the next attempt."""
     if isinstance(then, Outcome):
         outcome = then if then.links else replace(then, links=links)
-        return execution.with_state(Done(outcome=outcome, ended_at=now))
+        meta = execution.state.meta if isinstance(execution.state, Running | Cleaning) else None
+        return execution.with_state(Done(outcome=outcome, ended_at=now, meta=meta))
     failure = AttemptFailure(attempt=execution.attempt, reason=then.reason, message=then.message, at=now)
     delay_s = timing.wait_s(execution, "attempt", execution.attempt, timing.ATTEMPT_BACKOFF)
     return replace(

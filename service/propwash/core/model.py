@@ -286,6 +286,8 @@ class Done:
 
     outcome: Outcome
     ended_at: Instant
+    meta: bytes | None = None
+    """Of the last attempt's job, for its logs and results."""
 
 
 State: TypeAlias = Queued | Waiting | Launching | Running | Cleaning | Done

@@ -130,8 +130,11 @@ def delete(
 
 
 def _is_confirmed_gone(execution: Execution, state: Cleaning, deletion: Deletion, asked_at: Instant) -> bool:
+    if state.create is CreateStatus.SENT:
+        # Its answer comes before long, and until then the create counts against the pools.
+        return False
     traits = execution.plan.traits
-    is_settled = state.create is not CreateStatus.SENT and asked_at >= state.settled_at
+    is_settled = asked_at >= state.settled_at
     match deletion:
         case Deletion.PENDING:
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from propwash.core.events import AbortRequested
@@ -67,6 +67,7 @@ class Admission:
         self._ledger = ledger
         self._table = table
         self._is_open = False
+        self._undecided: set[asyncio.Future[CommitResult]] = set()
 
     def open(self) -> None:
         """Take new work."""
@@ -75,6 +76,12 @@ class Admission:
     def close(self) -> None:
         """Take nothing new."""
         self._is_open = False
+
+    def abandon(self) -> None:
+        """Refuse what still waits for its commit, which nobody makes any more; a repeat finds out how it went."""
+        for decided in self._undecided:
+            if not decided.done():
+                decided.set_exception(NotAccepting("the server stopped before the commit was answered"))
 
     @property
     def is_accepting(self) -> bool:
@@ -150,10 +157,13 @@ class Admission:
                 if isinstance(await self._bury(name, message), Committed):
                     return None
                 continue
+            if not entry.is_stored:
+                await self._flushed()
+                continue
             if not isinstance(entry.execution.state, Done):
                 self._check_accepting()
                 self._reconciler.apply(entry, AbortRequested(message=message))
-            await self._journal.flushed_up_to_now()
+            await self._flushed()
             (record,) = await self._store.get_by_uid([entry.execution.uid])
             if record is None:
                 continue
@@ -203,25 +213,31 @@ class Admission:
         return replace(record, execution=record.execution.with_state(state))
 
     async def _insert(self, records: Sequence[Record]) -> CommitResult:
-        decided: asyncio.Future[CommitResult] = asyncio.get_running_loop().create_future()
-
-        def done(result: CommitResult) -> None:
-            if not decided.done():
-                decided.set_result(result)
-
-        self._reconciler.insert(records, done)
-        return await decided
+        return await self._decision(lambda done: self._reconciler.insert(records, done))
 
     async def _bury(self, name: ExecutionName, message: str) -> CommitResult:
         self._check_accepting()
+        group = (Bury(name=name, message=message, at=self._clock.now()),)
+        return await self._decision(lambda done: self._journal.append(group, done))
+
+    async def _flushed(self) -> None:
+        """Return when all that was appended before this call is decided."""
+        if not self._journal.is_idle:
+            await self._decision(lambda done: self._journal.append((), done))
+
+    async def _decision(self, begin: Callable[[Callable[[CommitResult], None]], None]) -> CommitResult:
         decided: asyncio.Future[CommitResult] = asyncio.get_running_loop().create_future()
 
         def done(result: CommitResult) -> None:
             if not decided.done():
                 decided.set_result(result)
 
-        self._journal.append((Bury(name=name, message=message, at=self._clock.now()),), done)
-        return await decided
+        self._undecided.add(decided)
+        try:
+            begin(done)
+            return await decided
+        finally:
+            self._undecided.discard(decided)
 
     async def _answer_repeats(self, drafts: Sequence[Draft], answers: dict[int, Record]) -> None:
         there = await self._store.get([draft.name for draft in drafts])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 from propwash.core import effects, machine
 from propwash.core.effects import Effect
-from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Unsent, Verb
+from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Verb
 from propwash.core.model import Execution, Fault, FaultKind, RemoteName
 from propwash.core.names import remote_name
-from propwash.engine.lanes import Lane, Urgency
+from propwash.engine.lanes import Call, Lane, Urgency, Work
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
 from propwash.engine.supervision import Supervisor
@@ -44,16 +45,27 @@ class Dispatcher:
         self._observer = observer
         self._reply = reply
         self._lanes: dict[tuple[str, str, Verb], Lane] = {}
+        self._creates: dict[Entry, Call] = {}
+        """The creates that wait for their turn."""
 
     def perform(self, entry: Entry, effect: Effect) -> None:
-        """Queue an effect; its answer comes through reply, exactly once."""
+        """Queue an effect; its answer comes through reply, exactly once, unless it is withdrawn."""
         if isinstance(effect, effects.Observe):
             self._observer.put(entry, effect)
             return
         lane = self._lane(entry.execution, effect.verb)
         is_late = entry.is_catching_up and effect.verb is not Verb.DELETE
         urgency = Urgency.CATCH_UP if is_late else _URGENCY[effect.verb]
-        lane.put(lambda: self._start(entry, effect, lane), urgency=urgency)
+        call = lane.put(lambda: self._start(entry, effect, lane), urgency=urgency)
+        if effect.verb is Verb.CREATE and call.is_waiting:
+            self._creates[entry] = call
+
+    def withdraw_create(self, entry: Entry) -> bool:
+        """Take back a create that still waits for its turn; it is not answered any more. Whether there was one."""
+        call = self._creates.pop(entry, None)
+        if call is not None:
+            call.withdraw()
+        return call is not None
 
     def stop(self) -> None:
         """Start no more calls."""
@@ -69,16 +81,14 @@ class Dispatcher:
         """The remote name of the execution's present attempt."""
         return remote_name(owner=self._store.owner, uid=execution.uid, attempt=execution.attempt)
 
-    def _start(self, entry: Entry, effect: Effect, lane: Lane) -> Coroutine[object, object, None] | None:
+    def _start(self, entry: Entry, effect: Effect, lane: Lane) -> Work | None:
         """The call, or None where the effect is no longer wanted: what a state once wanted may not be wanted now."""
-        if entry.pending:
+        if effect.verb is Verb.CREATE:
+            self._creates.pop(entry, None)
+        if entry.pending or effect not in machine.due(entry.execution, self._clock.now()):
             self._reply(entry, effect.verb, None)
             return None
-        if effect not in machine.due(entry.execution, self._clock.now()):
-            unsent = Unsent(attempt=effect.attempt) if effect.verb is Verb.CREATE else None
-            self._reply(entry, effect.verb, unsent)
-            return None
-        return self._call(entry, effect, lane)
+        return partial(self._call, entry, effect, lane)
 
     async def _call(self, entry: Entry, effect: Effect, lane: Lane) -> None:
         event = await self._answer(entry, effect)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from propwash.core.effects import Effect
+from propwash.core.model import Execution, Instant, Waiting
 from propwash.core.pool import Ledger
 from propwash.engine.admission import Admission
 from propwash.engine.dispatch import Dispatcher
@@ -48,6 +49,7 @@ class Engine:
             instrument=instrument,
             table=self._table,
             perform=self._perform,
+            withdraw_create=self._withdraw_create,
         )
         self._observer = Observer(
             clock=clock,
@@ -93,7 +95,7 @@ class Engine:
                     Entry(record.name, record.execution, record.version, None, is_catching_up=True)
                 )
                 self._instrument.stepped(record.name, None, None, record.execution, ())
-        self._ledger.take_up(entry.execution for entry in self._table)
+        self._ledger.take_up(sorted((entry.execution for entry in self._table), key=_waiting_since))
         self._journal.last_seq = await self._store.last_seq()
         self._supervisor.spawn(self._journal.run(), "journal", is_eternal=True)
         self._supervisor.spawn(self._reconciler.timers.run(), "timers", is_eternal=True)
@@ -133,10 +135,15 @@ class Engine:
 
     async def stop(self) -> None:
         """End every task. What is in flight becomes doubt, which the next start resolves."""
+        self.executions.close()
         await self._supervisor.close()
+        self.executions.abandon()
 
     def _perform(self, entry: Entry, effect: Effect) -> None:
         self._dispatcher.perform(entry, effect)
+
+    def _withdraw_create(self, entry: Entry) -> bool:
+        return self._dispatcher.withdraw_create(entry)
 
     async def _report_pools(self) -> None:
         while True:
@@ -145,3 +152,8 @@ class Engine:
                     pool=view.name, capacity=view.capacity, occupied=view.occupied, waiting=view.waiting
                 )
             await self._clock.sleep_until(self._clock.now() + 1.0)
+
+
+def _waiting_since(execution: Execution) -> Instant:
+    """The order in which the waiters asked: not that of their creation where one waits with a later attempt."""
+    return execution.state.since if isinstance(execution.state, Waiting) else 0.0

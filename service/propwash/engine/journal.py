@@ -46,13 +46,10 @@ class Journal:
         """Return when nothing waits."""
         await self._idle.wait()
 
-    async def flushed_up_to_now(self) -> None:
-        """Return when all that was appended before this call is decided."""
-        if self._idle.is_set():
-            return
-        passed = asyncio.Event()
-        self.append((), lambda _: passed.set())
-        await passed.wait()
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits."""
+        return self._idle.is_set()
 
     async def newer_than(self, seq: int) -> int:
         """Return the newest sequence number as soon as it is greater than seq."""

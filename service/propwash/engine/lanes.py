@@ -10,12 +10,20 @@ import enum
 import heapq
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from propwash.core.model import Fault, FaultKind, Instant
 from propwash.core.throttle import Throttle
 from propwash.engine.options import RateLimit
 from propwash.engine.supervision import Supervisor
 from propwash.ports import Clock, Instrument
+
+Work: TypeAlias = Callable[[], Coroutine[object, object, None]]
+"""Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
+
+
+SHORTEST_WAIT_S = 0.001
+"""A wait that is lost in the rounding of an instant would be no wait, and its pump would spin."""
 
 
 class Urgency(enum.IntEnum):
@@ -30,11 +38,18 @@ class Urgency(enum.IntEnum):
 
 
 @dataclass(order=True, slots=True)
-class _Call:
+class Call:
+    """A call in a lane."""
+
     urgency: Urgency
     number: int
     queued_at: Instant = field(compare=False)
-    start: Callable[[], Coroutine[object, object, None] | None] = field(compare=False)
+    start: Callable[[], Work | None] = field(compare=False)
+    is_waiting: bool = field(default=True, compare=False)
+
+    def withdraw(self) -> None:
+        """Have nothing done when its turn comes."""
+        self.start = _nothing
 
 
 class Lane:
@@ -56,7 +71,7 @@ class Lane:
         self._instrument = instrument
         self._throttle = Throttle.full(rate=limit.rate, burst=limit.burst, now=clock.now())
         self._concurrency = concurrency
-        self._queue: list[_Call] = []
+        self._queue: list[Call] = []
         self._count = 0
         self._running = 0
         self._is_timing = False
@@ -64,11 +79,13 @@ class Lane:
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    def put(self, start: Callable[[], Coroutine[object, object, None] | None], *, urgency: Urgency) -> None:
+    def put(self, start: Callable[[], Work | None], *, urgency: Urgency) -> Call:
         """Queue a call. start is asked when its turn has come: it gives the call, or None where none is wanted."""
         self._count += 1
-        heapq.heappush(self._queue, _Call(urgency, self._count, self._clock.now(), start))
+        call = Call(urgency, self._count, self._clock.now(), start)
+        heapq.heappush(self._queue, call)
         self._pump()
+        return call
 
     def heed(self, fault: Fault) -> None:
         """Slow down where the remote system asked for it."""
@@ -92,10 +109,12 @@ class Lane:
             if wait_s > 0:
                 self._is_timing = True
                 self._supervisor.spawn(
-                    self._pump_at(now + wait_s), f"lane {self.name} waits for its throttle"
+                    self._pump_at(now + max(wait_s, SHORTEST_WAIT_S)),
+                    f"lane {self.name} waits for its throttle",
                 )
                 break
             call = heapq.heappop(self._queue)
+            call.is_waiting = False
             work = call.start()
             if work is None:
                 continue
@@ -111,11 +130,15 @@ class Lane:
         self._is_timing = False
         self._pump()
 
-    async def _run(self, work: Coroutine[object, object, None]) -> None:
+    async def _run(self, work: Work) -> None:
         try:
-            await work
+            await work()
         finally:
             self._running -= 1
             if not self._running:
                 self._quiet.set()
             self._pump()
+
+
+def _nothing() -> None:
+    return None

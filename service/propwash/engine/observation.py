@@ -77,13 +77,16 @@ class Observer:
         """Return when no call is in flight."""
         await self._quiet.wait()
 
+    def _may_call(self) -> bool:
+        return not self._is_stopped
+
     async def _run(self, batch: _Batch, task_type: str, connection: str) -> None:
         try:
-            while batch.waiting and not self._is_stopped:
+            while batch.waiting and self._may_call():
                 now = self._clock.now()
                 wait_s = max(self._options.observe_gather_s, batch.throttle.wait_s(now))
                 await self._clock.sleep_until(now + wait_s)
-                if self._is_stopped:
+                if not self._may_call():
                     return
                 await self._observe(batch, task_type, connection)
         finally:

@@ -52,6 +52,8 @@ class EngineOptions:
             for number in limits:
                 if isinstance(number, int | float) and number <= 0:
                     raise ValueError(f"{name} must be positive, not {number}")
+            if isinstance(value, RateLimit) and value.burst < 1:
+                raise ValueError(f"{name}.burst must be at least 1, not {value.burst}")
         for pool, capacity in self.pools.items():
             if capacity < 0:
                 raise ValueError(f"pools.{pool} must not be negative, not {capacity}")

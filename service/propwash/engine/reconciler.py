@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from propwash.core import machine, timing
 from propwash.core.effects import Effect
-from propwash.core.events import Event, Granted, Resumed, Ticked, Verb
-from propwash.core.model import Done, Execution, ExecutionUid, Running
+from propwash.core.events import Event, Granted, Resumed, Ticked, Unsent, Verb
+from propwash.core.model import Cleaning, CreateStatus, Done, Execution, ExecutionUid, Running
 from propwash.core.pool import Ledger
 from propwash.engine.journal import Journal
 from propwash.engine.table import Entry, Table
@@ -46,6 +46,7 @@ class Reconciler:
         instrument: Instrument,
         table: Table,
         perform: Callable[[Entry, Effect], None],
+        withdraw_create: Callable[[Entry], bool],
     ) -> None:
         self._clock = clock
         self._journal = journal
@@ -53,6 +54,7 @@ class Reconciler:
         self._instrument = instrument
         self._table = table
         self._perform = perform
+        self._withdraw_create = withdraw_create
         self.timers = Timers(clock, self.wake)
         self._is_stopped = False
 
@@ -68,7 +70,7 @@ class Reconciler:
         now = self._clock.now()
         entries = []
         for record in records:
-            entry = Entry(record.name, record.execution, 1, record.request, pending=1)
+            entry = Entry(record.name, record.execution, 1, record.request, pending=1, is_stored=False)
             entries.append(entry)
             self._table.add(entry)
         for entry in entries:
@@ -84,15 +86,18 @@ class Reconciler:
         )
 
         def decided(result: CommitResult) -> None:
-            if isinstance(result, Committed):
-                for entry, insert in zip(entries, group, strict=True):
-                    self._committed(entry, None, None, insert.record.execution)
-            else:
-                for entry in entries:
-                    self._table.remove(entry)
-                    self._grant(self._ledger.release(entry.execution.uid))
+            if not isinstance(result, Committed):
+                self._forget_refused(entries)
+                done(result)
+                return
+            for entry, insert in zip(entries, group, strict=True):
+                entry.is_stored = True
+                self._committed(entry, None, None, insert.record.execution)
             done(result)
             for entry in entries:
+                deferred, entry.deferred = entry.deferred, ()
+                for event in deferred:
+                    self.apply(entry, event)
                 self.pursue(entry)
 
         self._journal.append(group, decided)
@@ -106,7 +111,7 @@ class Reconciler:
     def wake(self, uid: ExecutionUid) -> None:
         """An instant of the execution has come."""
         entry = self._table.by_uid(uid)
-        if entry is not None:
+        if entry is not None and not self._is_stopped:
             self.apply(entry, Ticked())
 
     def reply(self, entry: Entry, verb: Verb, event: Event | None) -> None:
@@ -125,6 +130,10 @@ class Reconciler:
         work: deque[tuple[Entry, Event]] = deque([(entry, event)])
         while work:
             target, cause = work.popleft()
+            if not target.is_stored:
+                # An update of what the store then refuses would take the rest of its group down with it.
+                target.deferred += (cause,)
+                continue
             before = target.execution
             after, _ = machine.step(before, cause, now)
             if after is before:
@@ -140,6 +149,12 @@ class Reconciler:
             self.pursue(entry)
             return
         self._store(list(first.values()))
+
+    def _forget_refused(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._table.remove(entry)
+        for entry in entries:
+            self._grant(self._ledger.release(entry.execution.uid))
 
     def _grant(self, uids: Iterable[ExecutionUid]) -> None:
         for uid in uids:
@@ -197,11 +212,25 @@ class Reconciler:
             return
         if self._table.by_uid(execution.uid) is not entry:
             return
+        if _is_overtaken(entry) and (Verb.CREATE not in entry.in_flight or self._withdraw_create(entry)):
+            entry.in_flight.discard(Verb.CREATE)
+            self.apply(entry, Unsent(attempt=execution.attempt))
+            return
         now = self._clock.now()
-        self.timers.set(execution.uid, timing.wake_at(execution, now))
         if self._is_stopped:
             return
+        if machine.advance(execution, Ticked(), now) is not execution:
+            # Its instant went by during the commit, or while nobody had it loaded: no timer would come back to it.
+            self.apply(entry, Ticked())
+            return
+        self.timers.set(execution.uid, timing.wake_at(execution, now))
         for effect in machine.due(execution, now):
             if effect.verb not in entry.in_flight:
                 entry.in_flight.add(effect.verb)
                 self._perform(entry, effect)
+
+
+def _is_overtaken(entry: Entry) -> bool:
+    """Whether the attempt was ended before its create was answered. Was it not sent yet, it never will be."""
+    state = entry.execution.state
+    return isinstance(state, Cleaning) and state.create is CreateStatus.SENT

@@ -24,7 +24,10 @@ class Supervisor:
         self._is_closing = False
 
     def spawn(self, work: Coroutine[object, object, None], name: str, *, is_eternal: bool = False) -> None:
-        """Start a task; an eternal one counts as dead also when it merely returns."""
+        """Start a task; an eternal one counts as dead also when it merely returns. A closed tree starts none."""
+        if self._is_closing:
+            work.close()
+            return
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         if is_eternal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from propwash.core.events import Verb
+from propwash.core.events import Event, Verb
 from propwash.core.model import Execution, ExecutionUid
 from propwash.ports import ExecutionName, TaskRequest
 
@@ -23,6 +23,10 @@ class Entry:
     """Kept until the remote job is there; after that the store has it."""
     pending: int = 0
     """Commits under way."""
+    is_stored: bool = True
+    """Whether its insert is durable. Until then the store may refuse it, so that nothing may be built on it."""
+    deferred: tuple[Event, ...] = ()
+    """What happened before its insert was durable; taken up then, or dropped with it."""
     in_flight: set[Verb] = field(default_factory=set)
     """Effects in flight. A verb is in flight once, whichever attempt it is for."""
     is_catching_up: bool = False

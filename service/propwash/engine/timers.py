@@ -9,6 +9,9 @@ from collections.abc import Callable
 from propwash.core.model import ExecutionUid, Instant
 from propwash.ports import Clock
 
+SLACK = 1000
+"""Replaced entries that may stay in the heap, besides as many as are live."""
+
 
 class Timers:
     """Calls wake for each uid at its instant. A uid has one instant; setting another replaces it."""
@@ -31,6 +34,14 @@ class Timers:
         if not self._heap or at < self._heap[0][0]:
             self._earlier.set()
         heapq.heappush(self._heap, (at, uid))
+        if len(self._heap) > 2 * len(self._due_at) + SLACK:
+            self._heap = [(due_at, one) for one, due_at in self._due_at.items()]
+            heapq.heapify(self._heap)
+
+    @property
+    def held(self) -> int:
+        """Entries in the heap, with those that were replaced."""
+        return len(self._heap)
 
     def __len__(self) -> int:
         return len(self._due_at)

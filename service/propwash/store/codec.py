@@ -35,6 +35,7 @@ def encode_request(request: TaskRequest, plan: Plan) -> bytes:
             connection=plan.connection,
             project=plan.project,
             domain=plan.domain,
+            hint=plan.hint,
             claims=[pb.ClaimRecord(pool=claim.pool, units=claim.units) for claim in plan.claims],
             policy=pb.PolicyRecord(
                 max_attempts=policy.max_attempts,
@@ -77,6 +78,7 @@ def decode_request(body: bytes) -> tuple[TaskRequest, Plan]:
         connection=plan.connection,
         project=plan.project,
         domain=plan.domain,
+        hint=plan.hint,
         claims=tuple(Claim(pool=claim.pool, units=claim.units) for claim in plan.claims),
         policy=Policy(
             max_attempts=policy.max_attempts,

@@ -16,7 +16,7 @@ from propwash.ports import (
     StoreNotWritable,
     StoreUnavailable,
 )
-from propwash.store.schema import APPLICATION_ID, Migration, check_version, schema_version
+from propwash.store.schema import APPLICATION_ID, TABLES, Migration, check_version, schema_version
 
 FILE = "propwash.db"
 LOCK = "lock"
@@ -116,6 +116,8 @@ def _inspect(connection: sqlite3.Connection, file: Path, migrations: Sequence[Mi
     if application != APPLICATION_ID:
         raise StoreCorrupt(f"{file} is an SQLite file, but not a Propwash store")
     check_version(version, migrations)
+    if missing := TABLES.difference(tables):
+        raise StoreCorrupt(f"{file} is damaged: it lacks the table {min(missing)}")
     if size <= _WHOLE_CHECK_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     else:

@@ -166,18 +166,10 @@ class MemoryStore:
     def _apply(self, plan: CommitPlan, at: Instant) -> None:
         disk = self._disk
         for slot in plan.inserts:
-            if slot.name is not None and slot.request is not None and slot.execution is not None:
-                disk.names[slot.name] = slot.uid
-                key = request_key(slot.name, slot.request)
-                if key is not None:
-                    disk.requests[key] = slot.uid
-                disk.records[slot.uid] = Record(
-                    name=slot.name,
-                    request=slot.request,
-                    execution=slot.execution,
-                    version=slot.version,
-                    seq=slot.seq,
-                )
+            record = disk.records[slot.uid] = slot.as_record()
+            disk.names[record.name] = slot.uid
+            if (key := request_key(record.name, record.request)) is not None:
+                disk.requests[key] = slot.uid
         for slot in plan.updates:
             if slot.execution is not None:
                 stored = disk.records[slot.uid]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from propwash.core.model import Execution, ExecutionUid
+from propwash.core.model import Done, Execution, ExecutionUid
 from propwash.ports import (
     Bury,
     Change,
@@ -46,6 +46,18 @@ class Slot:
     name: ExecutionName | None = None
     request: TaskRequest | None = None
     execution: Execution | None = None
+
+    def as_record(self) -> Record:
+        """The record that the commit makes; of a slot that an Insert made."""
+        if self.name is None or self.request is None or self.execution is None:
+            raise AssertionError("only an insert carries its record")
+        return Record(
+            name=self.name,
+            request=self.request,
+            execution=self.execution,
+            version=self.version,
+            seq=self.seq,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +168,8 @@ class Planner:
             return self._duplicate(index, DuplicateOf.NAME, board.by_name[name])
         if uid in board.by_uid:
             return self._duplicate(index, DuplicateOf.NAME, uid)
-        if name in board.tombstones:
+        # An execution that is born ended answers for the tombstone, and may be stored over it.
+        if name in board.tombstones and not isinstance(record.execution.state, Done):
             return Duplicate(
                 index=index, of=DuplicateOf.TOMBSTONE, existing=None, message=board.tombstones[name]
             )
@@ -189,14 +202,8 @@ class Planner:
         return Duplicate(index=index, of=of, existing=self._record(self._board.by_uid[uid]))
 
     def _record(self, slot: Slot) -> Record:
-        if slot.name is not None and slot.request is not None and slot.execution is not None:
-            return Record(
-                name=slot.name,
-                request=slot.request,
-                execution=slot.execution,
-                version=slot.version,
-                seq=slot.seq,
-            )
+        if slot.request is not None:
+            return slot.as_record()
         stored = self._load(slot.uid)
         if slot.execution is None:
             return stored

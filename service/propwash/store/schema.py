@@ -13,10 +13,13 @@ from propwash.ports import StoreTooNew
 APPLICATION_ID = 0x50574153
 """Tells a Propwash store from any other SQLite file: "PWAS"."""
 
+TABLES = frozenset({"meta", "executions", "requests", "labels", "changes", "tombstones"})
+"""What every version has."""
+
 Migration: TypeAlias = Callable[[sqlite3.Connection], None]
 """Takes the schema from one version to the next, inside a transaction."""
 
-_TABLES = """
+_VERSION_1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE executions (
@@ -81,7 +84,7 @@ CREATE INDEX tombstones_by_age ON tombstones (at);
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for statement in _TABLES.split(";\n"):
+    for statement in _VERSION_1.split(";\n"):
         if statement.strip():
             connection.execute(statement)
     alphabet = string.ascii_lowercase + string.digits

@@ -109,7 +109,9 @@ def fill_state(record: pb.StateRecord, state: State) -> None:
                 )
             )
         case Done():
-            record.done.CopyFrom(pb.DoneRecord(outcome=_outcome(state.outcome), ended_at=state.ended_at))
+            record.done.CopyFrom(
+                pb.DoneRecord(outcome=_outcome(state.outcome), ended_at=state.ended_at, meta=state.meta)
+            )
         case _:
             assert_never(state)
 
@@ -147,7 +149,10 @@ def state_of(record: pb.StateRecord) -> State:
         case "cleaning":
             return _cleaning_of(record.cleaning)
         case "done":
-            return Done(outcome=_outcome_of(record.done.outcome), ended_at=record.done.ended_at)
+            meta = record.done.meta if record.done.HasField("meta") else None
+            return Done(
+                outcome=_outcome_of(record.done.outcome), ended_at=record.done.ended_at, meta=meta
+            )
         case _:
             raise _too_new("state")
 

@@ -19,7 +19,6 @@ _OUTPUTS_DEPTH = 30
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _INT64 = range(-(2**63), 2**63)
-_LONGEST_TEXT = 4096
 
 
 def values_to_map(entries: Mapping[str, Value]) -> value_pb2.MapValue:
@@ -34,8 +33,9 @@ def values_to_map(entries: Mapping[str, Value]) -> value_pb2.MapValue:
 
 
 def outputs_to_map(outputs: Mapping[str, Json]) -> value_pb2.MapValue:
-    """What a handler reported, as a message. Raises nothing: what is no value is kept as text, so that no
-    plugin's answer can stop a commit that others share.
+    """What a handler reported, as a message.
+
+    Raises nothing: what is no value is kept as text, so that no answer can stop a commit that others share.
     """
     message = value_pb2.MapValue()
     try:
@@ -166,4 +166,4 @@ def _tamed(value: object, depth: int) -> Json:
         case list() | tuple() if depth < _OUTPUTS_DEPTH:
             return tuple(_tamed(item, depth + 1) for item in value)
         case _:
-            return clean_text(repr(value)[:_LONGEST_TEXT])
+            return f"<{type(value).__name__}>"

@@ -87,9 +87,8 @@ def write_plan(connection: sqlite3.Connection, plan: CommitPlan, *, at: Instant,
     requests: list[tuple[Cell, ...]] = []
     labels: list[tuple[Cell, ...]] = []
     for slot in plan.inserts:
-        name, request, execution = slot.name, slot.request, slot.execution
-        if name is None or request is None or execution is None:
-            raise AssertionError("an insert carries its record")
+        record = slot.as_record()
+        name, request, execution = record.name, record.request, record.execution
         rows[slot.uid] = next_row
         requests.append((next_row, encode_request(request, execution.plan)))
         executions.append(

@@ -48,9 +48,7 @@ RUNNING = Running(
 )
 
 
-def done(
-    kind: OutcomeKind = OutcomeKind.SUCCEEDED, *, ended_at: float = AT + 100, reason: str = ""
-) -> Done:
+def done(kind: OutcomeKind = OutcomeKind.SUCCEEDED, *, ended_at: float = AT + 100, reason: str = "") -> Done:
     """A terminal state."""
     return Done(outcome=Outcome(kind=kind, reason=reason), ended_at=ended_at)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
-from propwash.core.model import OutcomeKind, Waiting
 from propwash.ports import (
     Bury,
     Committed,
@@ -13,11 +11,20 @@ from propwash.ports import (
     DuplicateOf,
     ExecutionName,
     Insert,
-    Record,
     Stale,
     Store,
 )
-from store_records import AT, QUEUED, RUNNING, commit, done, listed, put, record, update
+from tests.conformance.store.store_records import (
+    AT,
+    QUEUED,
+    RUNNING,
+    commit,
+    done,
+    listed,
+    put,
+    record,
+    update,
+)
 
 
 async def test_an_inserted_execution_reads_back_by_each_key(store: Store) -> None:
@@ -72,7 +79,8 @@ async def test_an_update_of_another_version_or_of_nothing_is_stale(store: Store)
     given = record(1)
     await put(store, given)
     results = await store.commit(
-        [(update(given, RUNNING, version=2),), (update(record(2), RUNNING),), (update(given, RUNNING),)], at=AT
+        [(update(given, RUNNING, version=2),), (update(record(2), RUNNING),), (update(given, RUNNING),)],
+        at=AT,
     )
     assert results[:2] == [Stale(index=0), Stale(index=0)]
     assert isinstance(results[2], Committed)
@@ -132,11 +140,15 @@ async def test_a_repeat_with_name_and_request_id_is_told_by_its_request_id(store
 async def test_two_inserts_of_one_request_id_in_one_commit(store: Store) -> None:
     given = record(1, request_id="r")
     results = await store.commit(
-        [(Insert(record=given),), (update(given, RUNNING),), (Insert(record=record(2, request_id="r")),)], at=AT
+        [(Insert(record=given),), (update(given, RUNNING),), (Insert(record=record(2, request_id="r")),)],
+        at=AT,
     )
     assert isinstance(results[0], Committed)
     assert isinstance(results[2], Duplicate)
-    assert (results[2].of, results[2].existing) == (DuplicateOf.REQUEST_ID, (await store.get([given.name]))[0])
+    assert (results[2].of, results[2].existing) == (
+        DuplicateOf.REQUEST_ID,
+        (await store.get([given.name]))[0],
+    )
     assert len(await listed(store)) == 1
 
 
@@ -190,7 +202,8 @@ async def test_a_group_is_stored_wholly_or_not_at_all(store: Store) -> None:
 
 async def test_a_refused_group_of_inserts_leaves_no_trace(store: Store) -> None:
     (result,) = await store.commit(
-        [(Insert(record=record(1, request_id="r")), Insert(record=record(2)), update(record(3), QUEUED))], at=AT
+        [(Insert(record=record(1, request_id="r")), Insert(record=record(2)), update(record(3), QUEUED))],
+        at=AT,
     )
     assert result == Stale(index=2)
     assert (await listed(store), await store.last_seq()) == ([], 0)
@@ -262,36 +275,3 @@ async def test_odd_text_comes_back_as_it_was(store: Store) -> None:
     assert await store.get_by_request_id(project="p", domain="d", request_id=odd) == replace(given, seq=seq)
     (result,) = await store.commit([(Insert(record=record(2, request_id=odd)),)], at=AT)
     assert isinstance(result, Duplicate)
-
-
-async def test_a_cancelled_commit_is_still_stored_wholly(store: Store) -> None:
-    given = [record(number) for number in range(50)]
-    waiting = asyncio.ensure_future(store.commit([tuple(Insert(record=each) for each in given)], at=AT))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    await put(store, record(99))
-    assert len(await listed(store)) == 51
-
-
-async def test_many_commits_at_once_lose_nothing(store: Store) -> None:
-    await asyncio.gather(*(put(store, record(number)) for number in range(40)))
-    found: list[Record] = await listed(store)
-    assert len(found) == 40
-    assert sorted(each.seq for each in found) == list(range(1, 41))
-
-
-async def test_large_batches(store: Store) -> None:
-    given = [record(number, labels={"n": str(number)}) for number in range(1200)]
-    await put(store, *given)
-    states = [QUEUED, Waiting(since=AT), RUNNING, done(), done(OutcomeKind.FAILED)]
-    await commit(store, *((update(each, states[index % 5]),) for index, each in enumerate(given)))
-    found = await store.get([each.name for each in given])
-    assert [each.execution.state for each in found if each] == [states[index % 5] for index in range(1200)]
-
-
-async def test_a_superseded_store_writes_nothing(world_superseded: Store) -> None:
-    results = await world_superseded.commit([(Insert(record=record(2)),), (update(record(1), RUNNING),)], at=AT)
-    assert list(results) == [Stale(index=0), Stale(index=0)]
-    assert await world_superseded.purge(ended_before=AT * 2, changes_before=AT * 2, limit=10) == 0
-    assert [each.version for each in await listed(world_superseded)] == [1]

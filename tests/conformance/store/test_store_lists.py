@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from propwash.core.model import Cleaning, CreateStatus, ExecutionUid, OutcomeKind, Phase, Retry, Waiting
+from propwash.core.model import (
+    Cleaning,
+    CreateStatus,
+    ExecutionUid,
+    OutcomeKind,
+    Phase,
+    Retry,
+    State,
+    Waiting,
+)
 from propwash.ports import (
     AllOf,
     AnyOf,
@@ -16,7 +25,17 @@ from propwash.ports import (
     Scope,
     Store,
 )
-from store_records import AT, RUNNING, commit, done, gathered, listed, put, record, update
+from tests.conformance.store.store_records import (
+    AT,
+    RUNNING,
+    commit,
+    done,
+    gathered,
+    listed,
+    put,
+    record,
+    update,
+)
 
 CLEANING = Cleaning(
     granted_at=AT,
@@ -50,7 +69,13 @@ async def filled(store: Store) -> Store:
         record(6, domain="f", labels={"team": ""}),
     ]
     await put(store, *given)
-    states = [RUNNING, Waiting(since=AT), done(), done(OutcomeKind.FAILED, reason="OOM", ended_at=AT + 200), CLEANING]
+    states: list[State] = [
+        RUNNING,
+        Waiting(since=AT),
+        done(),
+        done(OutcomeKind.FAILED, reason="OOM", ended_at=AT + 200),
+        CLEANING,
+    ]
     await commit(
         store,
         *(
@@ -88,7 +113,13 @@ async def test_every_way_to_read_a_page_has_the_same_order(
     store: Store, where: Filter | None, scope: Scope
 ) -> None:
     ended = {4, 8}
-    await put(store, *(record(n, labels={"team": "blue"}, state=done() if n in ended else record(n).execution.state) for n in range(10)))
+    await put(
+        store,
+        *(
+            record(n, labels={"team": "blue"}, state=done() if n in ended else record(n).execution.state)
+            for n in range(10)
+        ),
+    )
     expected = [n for n in reversed(range(10)) if where is None or _passes(where, n in ended)]
     first = await store.list(scope, where=where, after=None, limit=1)
     rest = await store.list(
@@ -186,7 +217,7 @@ async def test_filters(filled: Store, where: Filter, expected: list[int]) -> Non
     ],
 )
 async def test_a_filter_that_means_nothing_is_refused(store: Store, where: Filter) -> None:
-    with pytest.raises(ValueError, match="field|compared"):
+    with pytest.raises(ValueError, match=r"field|compared"):
         await store.list(Scope(), where=where, after=None, limit=10)
 
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import World
 from propwash.ports import (
     Bury,
     Committed,
     Compacted,
     Insert,
     Scope,
+    SnapshotPart,
     Store,
     StoreUnavailable,
 )
-from store_records import AT, RUNNING, changes, commit, done, listed, put, record, update
+from tests.conformance.store.store_records import (
+    AT,
+    RUNNING,
+    changes,
+    commit,
+    done,
+    listed,
+    put,
+    record,
+    update,
+)
+from tests.conformance.store.store_worlds import World
 
 
 async def test_changes_come_once_and_in_order(store: Store) -> None:
@@ -89,7 +100,12 @@ async def test_what_is_stored_outlives_a_restart(world: World) -> None:
     assert (await listed(store), await store.last_seq(), store.owner) == (before, seq, owner)
     assert store.term > term
     results = await store.commit(
-        [(Insert(record=record(4, request_id="r")),), (Insert(record=record(3)),), (Insert(record=record(4)),)], at=AT
+        [
+            (Insert(record=record(4, request_id="r")),),
+            (Insert(record=record(3)),),
+            (Insert(record=record(4)),),
+        ],
+        at=AT,
     )
     assert [isinstance(result, Committed) for result in results] == [False, False, True]
 
@@ -103,7 +119,7 @@ async def test_a_snapshot_is_of_one_moment(store: Store) -> None:
     given = [record(number) for number in range(1200)]
     await put(store, *given)
     seq = await store.last_seq()
-    parts = []
+    parts: list[SnapshotPart] = []
     async for part in store.snapshot(Scope()):
         await commit(store, (Insert(record=record(5000 + len(parts))),))
         await commit(store, (update(given[len(parts)], done()), update(given[-1 - len(parts)], done())))

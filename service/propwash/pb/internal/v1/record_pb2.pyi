@@ -253,6 +253,7 @@ class PlanRecord(_message.Message):
     CLAIMS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     TRAITS_FIELD_NUMBER: _builtins.int
+    HINT_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
     """The string that chooses the handler."""
     connection: _builtins.str
@@ -261,6 +262,8 @@ class PlanRecord(_message.Message):
     """The project that the execution counts for."""
     domain: _builtins.str
     """The domain that the execution counts for."""
+    hint: _builtins.bytes
+    """What the handler needs besides the name to find or delete the job."""
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClaimRecord]:
         """The units that each attempt needs."""
@@ -283,10 +286,11 @@ class PlanRecord(_message.Message):
         claims: _abc.Iterable[Global___ClaimRecord] | None = ...,
         policy: Global___PolicyRecord | None = ...,
         traits: Global___TraitsRecord | None = ...,
+        hint: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "traits", b"traits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "connection", b"connection", "domain", b"domain", "policy", b"policy", "project", b"project", "task_type", b"task_type", "traits", b"traits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "connection", b"connection", "domain", b"domain", "hint", b"hint", "policy", b"policy", "project", b"project", "task_type", b"task_type", "traits", b"traits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -710,8 +714,11 @@ class DoneRecord(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
+    META_FIELD_NUMBER: _builtins.int
     ended_at: _builtins.float
     """When it ended."""
+    meta: _builtins.bytes
+    """Of the last attempt's job."""
     @_builtins.property
     def outcome(self) -> Global___OutcomeRecord:
         """How the execution ended."""
@@ -721,12 +728,15 @@ class DoneRecord(_message.Message):
         *,
         outcome: Global___OutcomeRecord | None = ...,
         ended_at: _builtins.float = ...,
+        meta: _builtins.bytes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_meta", b"_meta", "meta", b"meta", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_meta", b"_meta", "ended_at", b"ended_at", "meta", b"meta", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__meta: _TypeAlias = _typing.Literal["meta"]  # noqa: Y015
+    _WhichOneofArgType__meta: _TypeAlias = _typing.Literal["_meta", b"_meta"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__meta) -> _WhichOneofReturnType__meta | None: ...
 
 Global___DoneRecord: _TypeAlias = DoneRecord  # noqa: Y015
 

@@ -1,0 +1,193 @@
+"""The promises, as checks on a simulated world: at each step, at each write, at each send, and at rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from propwash.core.effects import Effect
+from propwash.core.events import Verb
+from propwash.core.model import (
+    Cleaning,
+    CreateStatus,
+    Done,
+    Execution,
+    ExecutionUid,
+    Launching,
+    Outcome,
+    OutcomeKind,
+    Phase,
+    Running,
+)
+from propwash.engine.table import Entry
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+ATTEMPT_ENDS = {"JOB_BROKE_ONCE", "SIM_RETRYABLE", "RUN_DEADLINE_EXCEEDED", "RESOURCE_LOST"}
+FAILURE_REASONS = ATTEMPT_ENDS | {"JOB_BROKE", "SIM_PERMANENT"}
+
+
+class Invariants:
+    """Checks of one world; every breach is raised as world.Violation under the invariant's name."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._acknowledged_aborts: dict[ExecutionUid, bool] = {}
+        self._gone: set[ExecutionUid] = set()
+        self._granted_at: dict[tuple[ExecutionUid, int], float] = {}
+
+    def fail(self, invariant: str, what: str) -> None:
+        """Raise a Violation."""
+        from tests.sim.world import Violation
+
+        raise Violation(f"{invariant}: {what}")
+
+    def check(self) -> None:
+        """After each step."""
+        world, now = self._world, self._world.now()
+        used = dict.fromkeys(world.capacity, 0)
+        held = dict.fromkeys(world.capacity, 0)
+        for uid, (row, _) in world.disk.rows.items():
+            live = world.remote.live(uid, now, row.attempt + 1)
+            if len({job.attempt for job in live}) > 1:
+                self.fail("one live attempt", f"{uid[-1]} has live jobs of several attempts")
+            if len(live) > 1 and world.traits.has_unique_names:
+                self.fail("one live job", f"{uid[-1]} has {len(live)}")
+            if live and isinstance(row.state, Done):
+                self.fail("nothing left behind", f"{uid[-1]} is {row.phase.name} and has a live job")
+            for claim in row.plan.claims:
+                if live or uid in world.creates_in_flight:
+                    used[claim.pool] += claim.units
+                if row.holds_tokens:
+                    held[claim.pool] += claim.units
+        for pool, capacity in world.capacity.items():
+            if used[pool] > capacity or held[pool] > capacity:
+                self.fail("pools", f"{pool} has {capacity}, live {used[pool]}, held {held[pool]}")
+        # A grant to an execution whose insert is under way is stepped when the insert is durable.
+        is_ahead = any(entry.deferred for entry in world.table)
+        faults = () if is_ahead else world.ledger.audit(entry.execution for entry in world.table)
+        if faults:
+            self.fail("ledger is an index", "; ".join(faults))
+
+    def written(self, before: Execution | None, after: Execution) -> None:
+        """At each write of a row."""
+        uid, state = after.uid, after.state
+        if after.attempt > after.plan.policy.max_attempts:
+            self.fail("attempts", f"{uid[-1]} is at attempt {after.attempt}")
+        if before is not None:
+            self._written_over(before, after)
+        for failure in after.failures:
+            if failure.reason not in ATTEMPT_ENDS:
+                self.fail("our trouble uses no attempt", f"{uid[-1]} lost an attempt to {failure.reason}")
+        if len(after.failures) != after.attempt - 1:
+            self.fail("our trouble uses no attempt", f"{uid[-1]} skipped an attempt")
+        if isinstance(state, Launching | Running | Cleaning):
+            granted_at = self._granted_at.setdefault((uid, after.attempt), state.granted_at)
+            if granted_at != state.granted_at:
+                self.fail("run time", f"{uid[-1]} was granted twice in one attempt")
+        if isinstance(state, Running):
+            job = self._world.remote.by_number[int(state.meta)]
+            if (job.uid, job.attempt) != (uid, after.attempt):
+                self.fail("adoption", f"{uid[-1]} holds a job of another attempt")
+        if isinstance(state, Done):
+            self._ended(after, state.outcome)
+
+    def _written_over(self, before: Execution, after: Execution) -> None:
+        uid = after.uid
+        if isinstance(before.state, Done):
+            self.fail("terminal is absorbing", f"{uid[-1]} changed after its end")
+        if after.attempt < before.attempt:
+            self.fail("phases", f"{uid[-1]} went back to an earlier attempt")
+        if after.attempt == before.attempt and after.phase.value < before.phase.value:
+            self.fail("phases", f"{uid[-1]} went from {before.phase.name} back to {after.phase.name}")
+        if after.attempt > before.attempt and after.phase is not Phase.QUEUED:
+            self.fail("phases", f"{uid[-1]} began an attempt as {after.phase.name}")
+
+    def _ended(self, execution: Execution, outcome: Outcome) -> None:
+        world, uid, now, policy = self._world, execution.uid, self._world.now(), execution.plan.policy
+        jobs = world.remote.jobs.get((uid, execution.attempt), [])
+        match outcome.kind:
+            case OutcomeKind.SUCCEEDED:
+                is_true = any(job.has_ended("good", now) for job in jobs)
+            case OutcomeKind.ABORTED:
+                is_true = uid in world.abort_wanted
+            case OutcomeKind.TIMED_OUT:
+                deadlines = {
+                    "WAIT_DEADLINE_EXCEEDED": (policy.wait_deadline_s, execution.created_at),
+                    "RUN_DEADLINE_EXCEEDED": (
+                        policy.run_deadline_s,
+                        self._granted_at.get((uid, execution.attempt), now),
+                    ),
+                    "TOTAL_DEADLINE_EXCEEDED": (policy.total_deadline_s, execution.created_at),
+                }
+                deadline_s, since = deadlines[outcome.reason]
+                is_true = deadline_s is not None and now >= since + deadline_s
+            case OutcomeKind.FAILED:
+                is_true = outcome.reason in FAILURE_REASONS and (
+                    uid in world.refused
+                    or any(job.is_vanished or job.visible_at > now - 30 for job in jobs)
+                    or any(not job.is_live(now) and job.ending != "good" for job in jobs)
+                    or any(job.cancelled_at is not None for job in jobs)
+                )
+        if not is_true:
+            self.fail("no false ending", f"{uid[-1]} ended as {outcome.kind.name} {outcome.reason}")
+
+    def abort_acknowledged(self, uid: ExecutionUid) -> None:
+        """An abort was answered OK: it is durable, or the end was decided before."""
+        self._world.disk.aborted.add(uid)
+        row = self._world.disk.rows.get(uid)
+        if row is None:
+            self.fail("acknowledged is durable", f"{uid[-1]} was aborted and is not stored")
+            return
+        state = row[0].state
+        is_decided = isinstance(state, Done) or (
+            isinstance(state, Cleaning) and isinstance(state.then, Outcome)
+        )
+        if not is_decided:
+            self.fail("acknowledged is durable", f"the abort of {uid[-1]} is not in its row")
+
+    def performed(self, entry: Entry, effect: Effect) -> None:
+        """An effect goes out of the reconciler."""
+        if effect.attempt != entry.execution.attempt:
+            self.fail("effects name the attempt", f"{effect} of attempt {entry.execution.attempt}")
+
+    def sent(self, entry: Entry, effect: Effect) -> None:
+        """A call is about to be sent to the remote system."""
+        world, uid = self._world, entry.execution.uid
+        row = world.disk.rows.get(uid)
+        if row is None:
+            self.fail("intent before act", f"{effect} for what is not stored")
+            return
+        if effect.verb is Verb.CREATE:
+            state = row[0].state
+            is_intended = isinstance(state, Launching) and state.create is CreateStatus.SENT
+            if not is_intended or row[0].attempt != effect.attempt:
+                self.fail(
+                    "intent before act", f"a create of {uid[-1]} without its intent: {type(state).__name__}"
+                )
+            if uid in world.disk.aborted:
+                self.fail("abort sticks", f"{uid[-1]} is created after its abort")
+            if uid in world.creates_in_flight:
+                self.fail("one effect of a key in flight", f"{uid[-1]} is created twice at once")
+        if isinstance(row[0].state, Done):
+            self.fail("terminal wants nothing", f"{effect} for {uid[-1]}, which has ended")
+
+    def check_at_rest(self) -> None:
+        """When nothing is left to happen."""
+        world = self._world
+        for execution in world.executions:
+            row = world.disk.rows.get(execution.uid)
+            if row is None:
+                self.fail("acknowledged is durable", f"{execution.uid[-1]} was never stored")
+            elif not isinstance(row[0].state, Done):
+                self.fail("everything ends", f"{execution.uid[-1]} rests as {row[0].phase.name}")
+        if len(world.table):
+            self.fail("memory is freed", f"{len(world.table)} entries are left")
+        for view in world.ledger.views():
+            if view.occupied or view.waiting:
+                self.fail(
+                    "no token leaks", f"pool {view.name} has {view.occupied} held, {view.waiting} waiting"
+                )
+        for job in world.remote.by_number.values():
+            if job.is_live(world.now()):
+                self.fail("nothing left behind", f"a job of {job.uid[-1]} is live at rest")

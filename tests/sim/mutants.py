@@ -1,0 +1,275 @@
+"""Planted bugs: each is one line of the core or of the reconciler, changed as a tired person might change it.
+
+A mutant is a replacement in the source of one module. The changed module is compiled in place of the real one's
+functions, so that the simulator runs the real code with one fault in it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+
+from propwash.core import endings, machine, pool, replies, timing
+from propwash.engine import reconciler
+from tests.sim import world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A planted bug: in module, old becomes new."""
+
+    name: str
+    module: ModuleType
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        name="an abort ends at once, whatever is at the remote side",
+        module=endings,
+        old="    return _clean(execution, outcome, now)\n\n\ndef end_attempt",
+        new="    return finish(execution, outcome, now, links=())\n\n\ndef end_attempt",
+    ),
+    Mutant(
+        name="a next attempt begins before the last is cleaned up",
+        module=endings,
+        old="    return _clean(execution, _retry_of(execution, outcome, retry_after_s) or outcome, now)",
+        new="    return finish(execution, _retry_of(execution, outcome, retry_after_s) or outcome, now, links=())",
+    ),
+    Mutant(
+        name="an answer that nothing is there counts before the settle time is over",
+        module=replies,
+        old="            return is_settled or traits.remembers_deleted_names",
+        new="            return True",
+    ),
+    Mutant(
+        name="the settle time is compared with when the answer came, not with when it was asked for",
+        module=replies,
+        old="    is_settled = asked_at >= state.settled_at",
+        new="    is_settled = execution.updated_at >= state.settled_at",
+    ),
+    Mutant(
+        name="a confirmed end is believed while a create is in flight",
+        module=replies,
+        old="    if state.create is CreateStatus.SENT:\n        # Its",
+        new="    if False:\n        # Its",
+    ),
+    Mutant(
+        name="a lost create is not remembered as doubtful in cleaning",
+        module=replies,
+        old="has_doubted=True, not_before=not_before\n    )",
+        new="has_doubted=True, not_before=not_before\n    ) if isinstance(state, Launching) else replace(\n"
+        "        state, create=CreateStatus.CONFIRMED, settled_at=now, not_before=now\n    )",
+    ),
+    Mutant(
+        name="a delete that is merely accepted counts as done",
+        module=replies,
+        old="        case Deletion.PENDING:\n            return False",
+        new="        case Deletion.PENDING:\n            return True",
+    ),
+    Mutant(
+        name="a look-up that finds nothing is believed at once where names are not unique",
+        module=replies,
+        old="    if not execution.plan.traits.has_unique_names and asked_at < state.settled_at:",
+        new="    if False:",
+    ),
+    Mutant(
+        name="a restart does not doubt what was in flight",
+        module=machine,
+        old="    if not isinstance(state, Launching | Cleaning) or state.create is not CreateStatus.SENT:",
+        new="    if True:",
+    ),
+    Mutant(
+        name="a restart takes a create in flight for one that was never sent",
+        module=machine,
+        old="    return execution.with_state(replies.in_doubt(execution, state, now, not_before=now))",
+        new="    return execution.with_state(replace(state, create=CreateStatus.UNSENT))",
+    ),
+    Mutant(
+        name="a lost create is sent again without a look-up",
+        module=replies,
+        old="            return execution.with_state(doubtful)",
+        new="            return execution.with_state(\n"
+        "                replace(doubtful, create=CreateStatus.UNSENT, has_doubted=False)\n            )",
+    ),
+    Mutant(
+        name="a refusal makes earlier doubt forgotten",
+        module=replies,
+        old="            refused = execution.with_state(replace(state, create=CreateStatus.UNSENT))",
+        new="            refused = execution.with_state(\n"
+        "                replace(state, create=CreateStatus.UNSENT, has_doubted=False)\n            )",
+    ),
+    Mutant(
+        name="throttling uses up an attempt",
+        module=replies,
+        old="        case FaultKind.THROTTLED:\n            return create_did_nothing(\n"
+        "                execution, state, now, trouble=trouble, delay_s=delay_s)",
+        new="",
+    ),
+    Mutant(
+        name="an unavailable remote system fails the job",
+        module=replies,
+        old="        case Verb.OBSERVE, Running():\n",
+        new="        case Verb.OBSERVE, Running() if fault.kind is FaultKind.UNAVAILABLE:\n"
+        "            return endings.end(\n"
+        "                execution,\n"
+        "                Outcome(kind=OutcomeKind.FAILED, reason=fault.reason, message=fault.message),\n"
+        "                now,\n            )\n"
+        "        case Verb.OBSERVE, Running():\n",
+    ),
+    Mutant(
+        name="a job that is not shown yet counts as lost",
+        module=replies,
+        old="    if asked_at < state.settled_at:\n        return execution.with_state(\n"
+        "            replace(state, poll_at",
+        new="    if False:\n        return execution.with_state(\n            replace(state, poll_at",
+    ),
+    Mutant(
+        name="a terminal state takes events",
+        module=machine,
+        old="    if isinstance(state, Done):\n        return execution\n",
+        new="    if isinstance(state, Done):\n        return execution.with_state(Queued(not_before=now))\n",
+    ),
+    Mutant(
+        name="replies of an earlier attempt are believed",
+        module=machine,
+        old=" and event.attempt != execution.attempt:",
+        new=" and False:",
+    ),
+    Mutant(
+        name="the token is given back when cleaning begins",
+        module=reconciler,
+        old="        had_tokens = before.holds_tokens or before.wants_tokens\n"
+        "        if had_tokens and not (after.holds_tokens or after.wants_tokens):",
+        new="        had_tokens = before.holds_tokens or before.wants_tokens\n"
+        "        if had_tokens and (isinstance(after.state, Cleaning) or not (\n"
+        "            after.holds_tokens or after.wants_tokens\n        )):",
+    ),
+    Mutant(
+        name="the token is never given back",
+        module=reconciler,
+        old="            granted += self._ledger.release(after.uid)",
+        new="            pass",
+    ),
+    Mutant(
+        name="a pool grants one unit too many",
+        module=pool,
+        old="pool.occupied + claim.units > pool.capacity:",
+        new="pool.occupied + claim.units > pool.capacity + 1:",
+    ),
+    Mutant(
+        name="a pool counts executions, not units",
+        module=pool,
+        old="            pool.occupied += claim.units",
+        new="            pool.occupied += 1",
+    ),
+    Mutant(
+        name="an effect goes out before its commit",
+        module=reconciler,
+        old="        if entry.pending:\n            return\n        execution = entry.execution",
+        new="        execution = entry.execution",
+    ),
+    Mutant(
+        name="effects in flight are sent again",
+        module=reconciler,
+        old="            if effect.verb not in entry.in_flight:",
+        new="            if True:",
+    ),
+    Mutant(
+        name="what only polls is committed, and what matters is not",
+        module=machine,
+        old="            return old != new or before.attempt != after.attempt",
+        new="            return before.attempt != after.attempt",
+    ),
+    Mutant(
+        name="the run deadline counts from the creation",
+        module=machine,
+        old="        case Launching(granted_at=granted_at) | Running(granted_at=granted_at) if timing.is_over(\n"
+        "            granted_at,",
+        new="        case Launching(granted_at=granted_at) | Running(granted_at=granted_at) if timing.is_over(\n"
+        "            execution.created_at,",
+    ),
+    Mutant(
+        name="an attempt too many",
+        module=endings,
+        old="execution.attempt >= execution.plan.policy.max_attempts:",
+        new="execution.attempt > execution.plan.policy.max_attempts:",
+    ),
+    Mutant(
+        name="a failed job is reported as succeeded",
+        module=endings,
+        old="    is_good = observation.phase is RemotePhase.SUCCEEDED",
+        new="    is_good = observation.phase.is_final",
+    ),
+    Mutant(
+        name="a running job goes back to pending",
+        module=replies,
+        old="    if state.observation.phase is RemotePhase.RUNNING:",
+        new="    if False:",
+    ),
+    Mutant(
+        name="an abort is forgotten while another attempt is being prepared",
+        module=endings,
+        old="        return execution.with_state(replace(state, then=outcome))",
+        new="        return execution",
+    ),
+    Mutant(
+        name="a wait that nothing ends is not woken at its deadline",
+        module=timing,
+        old="            deadlines.append((since, policy.wait_deadline_s))",
+        new="            pass",
+    ),
+    Mutant(
+        name="a create is sent though its turn came after the abort",
+        module=world,
+        old="        if entry.pending or effect not in machine.due(entry.execution, self._now):",
+        new="        if False:",
+    ),
+)
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """Run with the bug in place. Raises ValueError where the source no longer has what the mutant changes."""
+    source = inspect.getsource(mutant.module)
+    if source.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: the line to change is there {source.count(mutant.old)} times")
+    changed: dict[str, object] = {"__name__": mutant.module.__name__}
+    exec(compile(source.replace(mutant.old, mutant.new), f"<mutant: {mutant.name}>", "exec"), changed)  # noqa: S102
+    with _replaced(mutant.module, changed):
+        yield
+
+
+@contextmanager
+def _replaced(module: ModuleType, changed: dict[str, object]) -> Iterator[None]:
+    """Give every function and method of the module the changed code, in place, so that all who hold it have it."""
+    kept: list[tuple[FunctionType, object]] = []
+    for real, fake in _pairs(module, changed):
+        kept.append((real, real.__code__))
+        real.__code__ = fake.__code__
+    try:
+        yield
+    finally:
+        for function, code in kept:
+            function.__code__ = code  # type: ignore[assignment]  # what was taken from there
+
+
+def _pairs(module: ModuleType, changed: dict[str, object]) -> Iterator[tuple[FunctionType, FunctionType]]:
+    for name, real in vars(module).items():
+        fake = changed.get(name)
+        if (
+            isinstance(real, FunctionType)
+            and isinstance(fake, FunctionType)
+            and real.__module__ == module.__name__
+        ):
+            yield real, fake
+        elif isinstance(real, type) and isinstance(fake, type) and real.__module__ == module.__name__:
+            for attribute, method in vars(real).items():
+                other = vars(fake).get(attribute)
+                if isinstance(method, FunctionType) and isinstance(other, FunctionType):
+                    if method.__code__.co_freevars == other.__code__.co_freevars:
+                        yield method, other

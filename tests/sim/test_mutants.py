@@ -1,0 +1,24 @@
+"""The simulator catches every planted bug: a net that catches nothing proves nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.mutants import MUTANTS, Mutant, planted
+from tests.sim.shrink import attempt
+
+SEEDS = 3_000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_a_planted_bug_is_caught(mutant: Mutant) -> None:
+    with planted(mutant):
+        caught = next((failure for failure in map(attempt, range(SEEDS)) if failure is not None), None)
+    assert caught is not None, f"{SEEDS} seeds do not catch: {mutant.name}"
+    print(f"seed {caught.seed}: {caught.message}")
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(MUTANTS) >= 20
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
