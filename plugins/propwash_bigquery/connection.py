@@ -36,7 +36,7 @@ class BigQuerySettings(pydantic.BaseModel):
     )
     credentials: Literal["default", "none"] = pydantic.Field(
         default="default",
-        description="default: Application Default Credentials, or credentials_file. none: send no token, for emulators.",
+        description="default: Application Default Credentials, or credentials_file. none: no token, for emulators.",
     )
     credentials_file: str | None = pydantic.Field(
         default=None,

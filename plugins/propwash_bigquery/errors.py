@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from propwash.sdk import NotFound, Permanent, Retryable, Throttled, Unavailable, Verdict
 
-QUOTA_RETRY_AFTER_S = 600.0
 _MOST_RETRY_AFTER_S = 3600.0
 
 
@@ -111,8 +110,9 @@ def verdict(error: ApiError, *, is_submitting: bool) -> Verdict:
         case Meaning.THROTTLED:
             return Throttled(reason or "RATE_LIMIT_EXCEEDED", message, retry_after_s=error.retry_after_s)
         case Meaning.QUOTA:
-            after_s = max(QUOTA_RETRY_AFTER_S, error.retry_after_s or 0.0)
-            return Throttled(reason, message, retry_after_s=after_s)
+            # A wait that the service did not ask for would hold every job of the connection up for one answer: the
+            # engine's own backoff and the halved rate do, and try whether the quota is back.
+            return Throttled(reason, message, retry_after_s=error.retry_after_s)
         case Meaning.MISSING if not is_submitting:
             return NotFound(message)
         case Meaning.REFUSED | Meaning.MISSING if is_submitting:

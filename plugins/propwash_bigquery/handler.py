@@ -93,9 +93,10 @@ class BigQueryHandler(Handler[BigQuerySpec]):
         desk = self._desks.of(connection)
         key = _key(desk, name, hint)
         resource = await _looked_up(desk, key)
-        if resource is None or not _is_named_for_us(resource, name):
+        if resource is None:
             return None
-        return job_of(resource, key)
+        job = job_of(resource, key)
+        return job if _is_named_for_us(resource, name) else None
 
     async def delete(
         self, connection: Connection, name: RemoteName, meta: bytes | None, hint: bytes
@@ -152,10 +153,10 @@ async def _adopted(desk: Desk, key: JobKey, request: CreateRequest[BigQuerySpec]
         raise Unavailable(
             "DUPLICATE_NOT_FOUND", "BigQuery calls the job a duplicate, and does not know it yet"
         )
-    theirs = labels_of(resource)
+    job, theirs = job_of(resource, key), labels_of(resource)
     if any(theirs.get(label) != value for label, value in own_labels(request).items()):
         raise Permanent("NAME_TAKEN", f"there is a job {key.job_id} that is not this execution's")
-    return job_of(resource, key)
+    return job
 
 
 async def _cancelled(desk: Desk, key: JobKey) -> Deletion:

@@ -75,7 +75,9 @@ class EngineSettings(_Section):
     commit_retry_s: pydantic.PositiveFloat = EngineOptions().commit_retry_s
     concurrency: pydantic.PositiveInt = EngineOptions().concurrency
     reads: LimitSettings = LimitSettings(rate=EngineOptions().reads.rate, burst=EngineOptions().reads.burst)
-    writes: LimitSettings = LimitSettings(rate=EngineOptions().writes.rate, burst=EngineOptions().writes.burst)
+    writes: LimitSettings = LimitSettings(
+        rate=EngineOptions().writes.rate, burst=EngineOptions().writes.burst
+    )
     deletes: LimitSettings = LimitSettings(
         rate=EngineOptions().deletes.rate, burst=EngineOptions().deletes.burst
     )

@@ -124,6 +124,7 @@ class Engine:
         self._reconciler.stop()
         self._dispatcher.stop()
         self._observer.stop()
+        self._sweeper.stop()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._dispatcher.quiet()

@@ -153,7 +153,6 @@ class Reconciler:
     def _forget_refused(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self._table.remove(entry)
-        for entry in entries:
             self._grant(self._ledger.release(entry.execution.uid))
 
     def _grant(self, uids: Iterable[ExecutionUid]) -> None:

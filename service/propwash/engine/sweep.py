@@ -35,6 +35,11 @@ class Sweeper:
         self._table = table
         self._options = options
         self._suspects: dict[tuple[str, str, RemoteName], Instant] = {}
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Start no more calls."""
+        self._is_stopped = True
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -45,6 +50,8 @@ class Sweeper:
     async def sweep(self) -> None:
         """One search through every connection."""
         for task_type, connection in self._handlers.connections():
+            if self._is_stopped:
+                return
             await self._sweep(task_type, connection)
 
     async def _sweep(self, task_type: str, connection: str) -> None:
@@ -62,7 +69,7 @@ class Sweeper:
                 del self._suspects[key]
         for name, job in orphans.items():
             since = self._suspects.setdefault((task_type, connection, name), now)
-            if now - since >= self._options.orphan_settle_s:
+            if now - since >= self._options.orphan_settle_s and not self._is_stopped:
                 await self._delete(task_type, connection, job)
         self._instrument.swept(
             task_type=task_type, connection=connection, listed=len(listed), orphans=len(orphans)

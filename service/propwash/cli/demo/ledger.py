@@ -1,0 +1,105 @@
+"""What the sandbox's ledger says, over its admin endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+_PAGE_SIZE = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFigures:
+    """The ledger's summary. overlapping are executions that had two live jobs at one instant."""
+
+    total: int
+    live: int
+    peak_live: int
+    created_twice: int
+    overlapping: int
+    duplicate_requests: int
+    faults: int
+    calls: Mapping[str, int]
+    """Requests by method, answered or not."""
+
+
+class SandboxAdmin:
+    """Speaks to a sandbox's admin endpoints; use as an asynchronous context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/_sandbox"
+        self._http: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30.0), raise_for_status=True)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    async def is_serving(self) -> bool:
+        """Whether it answers."""
+        try:
+            await self._get("health")
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        return True
+
+    async def set_faults(self, percent: float, *, seed: int) -> None:
+        """Let so many of all requests go wrong from now on."""
+        plan = {"percent": percent, "seed": seed}
+        async with self._http.put(f"{self._url}/faults", json=plan):
+            pass
+
+    async def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        async with self._http.delete(f"{self._url}/faults"):
+            pass
+
+    async def figures(self) -> LedgerFigures:
+        """The summary."""
+        summary = await self._get("ledger")
+        calls: dict[str, int] = {}
+        for methods in summary["requests"].values():
+            for method, codes in methods.items():
+                calls[method] = calls.get(method, 0) + sum(codes.values())
+        return LedgerFigures(
+            total=summary["total"],
+            live=summary["live"],
+            peak_live=summary["peak_live"],
+            created_twice=summary["created_twice"],
+            overlapping=summary["overlapping"],
+            duplicate_requests=summary["duplicate_requests"],
+            faults=sum(summary["faults"].values()),
+            calls=calls,
+        )
+
+    async def endings(self) -> dict[str, float]:
+        """By execution uid, when its last job ended at the remote side, in seconds since the epoch."""
+        found: dict[str, float] = {}
+        token = ""
+        while True:
+            page = await self._get("ledger/jobs", page_size=str(_PAGE_SIZE), page_token=token)
+            for job in page["jobs"]:
+                uid, ended_at = job["execution"], job["ended_at"]
+                if uid is not None and ended_at is not None and job["parent"] is None:
+                    found[uid] = max(ended_at, found.get(uid, 0.0))
+            token = page["next_page_token"]
+            if not token:
+                return found
+
+    async def live_jobs(self, *, at_most: int) -> list[str]:
+        """The names of jobs that are live now."""
+        page = await self._get("ledger/jobs", page_size=str(at_most), state="live")
+        return [job["name"] for job in page["jobs"]]
+
+    async def _get(self, path: str, **query: str) -> dict[str, Any]:
+        async with self._http.get(f"{self._url}/{path}", params=query) as answer:
+            found: dict[str, Any] = await answer.json()
+            return found
