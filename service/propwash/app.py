@@ -31,7 +31,6 @@ from propwash.telemetry import Telemetry, announce, configure_logging
 from propwash.web.server import CannotListen as CannotListenWeb
 from propwash.web.server import WebOptions, WebServer
 
-
 _REMOTE_METHODS = ("create", "get", "find", "delete", "validate", "logs", "results")
 
 

@@ -107,7 +107,7 @@ class ConnectionSettings(_Section):
     endpoint: str = ""
     """Base URL; empty means the system's public endpoint."""
     is_default: bool = False
-    """Whether executions that name no connection use it; the only connection of a plugin is its default anyway."""
+    """Whether executions that name no connection use it; a plugin's only connection is its default anyway."""
     settings: dict[str, pydantic.JsonValue] = {}
     """What the plugin's own connection settings take; see its page in the documentation."""
 
@@ -143,7 +143,7 @@ class Settings(_Section):
 
 
 def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Settings:
-    """Read the file (None: defaults alone) and lay the overrides over it; dotted keys reach inside, such as listen.grpc.
+    """Read the file (None: defaults alone) and lay the overrides over it; dotted keys reach inside: listen.grpc.
 
     Raises ConfigError.
     """

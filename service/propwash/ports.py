@@ -312,7 +312,7 @@ class Store(Protocol):
         """The newest sequence number."""
 
     async def purge(self, *, ended_before: Instant, changes_before: Instant, limit: int) -> int:
-        """Forget up to limit executions that ended before, and the changes committed before; how many were forgotten."""
+        """Forget up to limit executions that ended before, and changes committed before; how many were forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,7 +434,11 @@ class Instrument(Protocol):
     """The one seam for metrics and logs. Every method returns at once and raises nothing."""
 
     def stepped(
-        self, name: ExecutionName, before: Execution | None, event: Event | None, after: Execution,
+        self,
+        name: ExecutionName,
+        before: Execution | None,
+        event: Event | None,
+        after: Execution,
         effects: Sequence[Effect],
     ) -> None:
         """An execution was created (before and event are None), loaded, or stepped, and the result is durable."""
@@ -490,7 +494,9 @@ class AlreadyExists(Exception):
     """
 
     def __init__(self, index: int, of: DuplicateOf, existing: Record, differences: Sequence[str]) -> None:
-        super().__init__(f"{existing.name} exists and differs in: {', '.join(differences) or 'its name alone'}")
+        super().__init__(
+            f"{existing.name} exists and differs in: {', '.join(differences) or 'its name alone'}"
+        )
         self.index = index
         self.of = of
         self.existing = existing

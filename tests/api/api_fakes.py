@@ -7,8 +7,6 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from api_fake_host import NOW, FakeHandlers
-
 from propwash.core.model import (
     Done,
     Execution,
@@ -49,6 +47,7 @@ from propwash.ports import (
     SnapshotPart,
     StoredChange,
 )
+from tests.api.api_fake_host import NOW, FakeHandlers
 
 
 class FakeStore:

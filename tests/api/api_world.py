@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 
 import grpc
-from api_fake_host import FakeHandlers, Heard
-from api_fakes import FakeExecutions, FakeStore
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
@@ -19,6 +17,8 @@ from propwash.pb.v1.execution_pb2 import Execution
 from propwash.pb.v1.execution_service_pb2 import CreateExecutionRequest
 from propwash.pb.v1.value_pb2 import MapValue, Value
 from propwash.ports import ExecutionName
+from tests.api.api_fake_host import FakeHandlers, Heard
+from tests.api.api_fakes import FakeExecutions, FakeStore
 
 PARENT = "projects/p/domains/d"
 LOCAL = ApiOptions(listen="127.0.0.1:0", log_poll_s=0.01)

@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 import pytest
-from api_world import PARENT, World, create, full, refused, taken_apart
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,6 +25,7 @@ from propwash.pb.v1.execution_service_pb2 import (
 )
 from propwash.pb.v1.handler_service_pb2 import GetHandlerRequest, ListHandlersRequest
 from propwash.pb.v1.value_pb2 import Value
+from tests.api.api_world import PARENT, World, create, full, refused, taken_apart
 
 
 @pytest.fixture

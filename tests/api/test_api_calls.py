@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from api_fake_host import NOW
-from api_world import LOCAL, PARENT, World, create, full, refused, spec
 from google.protobuf.duration_pb2 import Duration
 
 from propwash.core.model import OutcomeKind
@@ -30,6 +28,8 @@ from propwash.pb.v1.execution_service_pb2 import (
     WaitExecutionRequest,
 )
 from propwash.ports import StoreUnavailable
+from tests.api.api_fake_host import NOW
+from tests.api.api_world import LOCAL, PARENT, World, create, full, refused, spec
 
 
 @pytest.fixture

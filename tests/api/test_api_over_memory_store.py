@@ -8,9 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import grpc
-from api_fake_host import NOW, FakeHandlers, Heard
-from api_fakes import FakeExecutions, FakeStore
-from api_world import LOCAL, PARENT, create, full
 
 from propwash.api.server import ApiServer
 from propwash.core.model import Done, Outcome, OutcomeKind
@@ -24,6 +21,9 @@ from propwash.pb.v1.execution_service_pb2 import (
 )
 from propwash.ports import Committed, Draft, ExecutionName, Insert, Record, Update
 from propwash.store.memory import MemoryStore
+from tests.api.api_fake_host import NOW, FakeHandlers, Heard
+from tests.api.api_fakes import FakeExecutions, FakeStore
+from tests.api.api_world import LOCAL, PARENT, create, full
 
 
 class StoringExecutions(FakeExecutions):

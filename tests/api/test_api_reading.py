@@ -7,8 +7,6 @@ from typing import Any
 
 import grpc
 import pytest
-from api_fake_host import UNAVAILABLE, log_page, result_page
-from api_world import World, full, refused, taken_apart
 
 from propwash.core.model import Done, OutcomeKind
 from propwash.pb.v1.execution_service_pb2 import (
@@ -21,6 +19,8 @@ from propwash.pb.v1.handler_service_pb2 import (
     GetHandlerRequest,
     ListHandlersRequest,
 )
+from tests.api.api_fake_host import UNAVAILABLE, log_page, result_page
+from tests.api.api_world import World, full, refused, taken_apart
 
 
 @pytest.fixture

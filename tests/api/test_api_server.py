@@ -10,8 +10,6 @@ from typing import Any
 
 import grpc
 import pytest
-from api_certificates import Authority
-from api_world import LOCAL, PARENT, World, create, full, refused, taken_apart
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untyped]
@@ -24,6 +22,8 @@ from propwash.pb.v1.execution_service_pb2 import (
     WaitExecutionRequest,
     WatchExecutionsRequest,
 )
+from tests.api.api_certificates import Authority
+from tests.api.api_world import LOCAL, PARENT, World, create, full, refused, taken_apart
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 EXECUTIONS, HANDLERS = "propwash.v1.ExecutionService", "propwash.v1.HandlerService"

@@ -9,8 +9,6 @@ from typing import Any
 
 import grpc
 import pytest
-from api_fakes import FakeStore
-from api_world import LOCAL, PARENT, World, create, full, taken_apart
 
 from propwash.core.model import OutcomeKind
 from propwash.pb.v1.execution_pb2 import PHASE_QUEUED, PHASE_RUNNING, PHASE_SUCCEEDED
@@ -20,6 +18,8 @@ from propwash.pb.v1.execution_service_pb2 import (
     WatchExecutionsResponse,
 )
 from propwash.ports import ExecutionName, Scope
+from tests.api.api_fakes import FakeStore
+from tests.api.api_world import LOCAL, PARENT, World, create, full, taken_apart
 
 SNAPSHOT, SYNCED, CHANGE, RESET, BOOKMARK = (
     WatchExecutionsResponse.KIND_SNAPSHOT,

@@ -14,7 +14,7 @@ from time import perf_counter
 import uvloop
 
 from propwash.core import machine
-from propwash.core.events import Created, Granted, Observed, Ticked
+from propwash.core.events import Created, Event, Granted, Observed, Ticked
 from propwash.core.model import (
     Claim,
     Execution,
@@ -57,7 +57,7 @@ def core_steps() -> tuple[str, float]:
     """Steps of the machine, from queued to succeeded."""
     observation = Observation(phase=RemotePhase.RUNNING)
     ended = Observation(phase=RemotePhase.SUCCEEDED)
-    events = (
+    events: tuple[Event, ...] = (
         Ticked(),
         Granted(attempt=1),
         Created(attempt=1, meta=b"m", observation=observation, asked_at=1.0),
@@ -128,9 +128,12 @@ async def engine_runs() -> tuple[str, float]:
         seen, ended = 0, 0
         while ended < count:
             seen = await engine.executions.newer_than(seen)
-            ended = int(telemetry.registry.get_sample_value(
-                "propwash_executions_ended_total", {"phase": "SUCCEEDED", "task_type": "toy"}
-            ) or 0)
+            ended = int(
+                telemetry.registry.get_sample_value(
+                    "propwash_executions_ended_total", {"phase": "SUCCEEDED", "task_type": "toy"}
+                )
+                or 0
+            )
         rate = count / (perf_counter() - began)
         await engine.stop()
         await host.close()

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import pydantic
 import pytest
-from handler_rig import NAME, hosting, job, task
 
 from propwash.core.model import Fault, FaultKind
 from propwash.handlers.connections import ConfiguredConnection, Connections
@@ -21,6 +20,7 @@ from propwash.sdk import (
     Spec,
 )
 from propwash.sdk.testing import PlainToyHandler, ToyHandler, ToySpec, ToySystem
+from tests.handlers.handler_rig import NAME, hosting, job, task
 
 
 def refused(host_call: Callable[[], object]) -> Refused:

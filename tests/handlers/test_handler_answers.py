@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
-from handler_rig import NAME, hosting, job, task
 
 from propwash.core.model import Fault, FaultKind
 from propwash.handlers.faults import short
@@ -23,6 +22,7 @@ from propwash.sdk import (
     Verdict,
 )
 from propwash.sdk.testing import ToyHandler, ToySystem
+from tests.handlers.handler_rig import NAME, hosting, job, task
 
 RUNNING = Observation(phase=RemotePhase.RUNNING)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import pytest
-from handler_rig import NAME, hosting, job, task
 
 from propwash.core.model import Fault, FaultKind
 from propwash.sdk import (
@@ -29,6 +28,7 @@ from propwash.sdk import (
     Verdict,
 )
 from propwash.sdk.testing import PlainToyHandler, ToyFault, ToyHandler, ToySpec, ToySystem
+from tests.handlers.handler_rig import NAME, hosting, job, task
 
 RUNNING = Observation(phase=RemotePhase.RUNNING)
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import pytest
-from handler_rig import NAME, hosting, job, task
 
 from propwash.core.model import Fault, FaultKind
 from propwash.handlers.options import HostOptions
@@ -28,6 +27,7 @@ from propwash.sdk import (
 )
 from propwash.sdk.handler import NotBatched
 from propwash.sdk.testing import PlainToyHandler, ToyHandler, ToySpec, ToySystem
+from tests.handlers.handler_rig import NAME, hosting, job, task
 
 IMPATIENT = HostOptions(
     deadlines_s={"find": 0.02, "create": 0.02, "get": 0.02, "close": 0.02},

@@ -9,12 +9,12 @@ import linecache
 from collections.abc import Sequence
 
 import pytest
-from handler_rig import NAME, Recorder, hosting, task
 
 from propwash.handlers.options import HostOptions
 from propwash.handlers.watchdog import Call, Watchdog
 from propwash.sdk import Connection, Job, RemoteName
 from propwash.sdk.testing import ToyHandler, ToySpec, ToySystem
+from tests.handlers.handler_rig import NAME, Recorder, hosting, task
 
 
 async def test_a_blocking_coroutine_is_named_with_its_line_while_it_blocks() -> None:

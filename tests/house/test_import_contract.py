@@ -21,7 +21,11 @@ BREACHES = [
     ("service/propwash/engine/lanes.py", "import prometheus_client", "Metrics belong to telemetry"),
     ("service/propwash/api/names.py", "import sqlite3", "The database belongs to the store"),
     ("service/propwash/engine/lanes.py", "import propwash.pb.v1", "Generated code belongs to"),
-    ("service/propwash/sandbox/ledger.py", "import propwash.core.model", "The sandbox and the generated code"),
+    (
+        "service/propwash/sandbox/ledger.py",
+        "import propwash.core.model",
+        "The sandbox and the generated code",
+    ),
     ("service/propwash/client/values.py", "import propwash.sandbox.ledger", "The client stands on"),
     ("plugins/propwash_bigquery/spec.py", "import propwash.engine.lanes", "Plugins see the SDK"),
     ("service/propwash/app.py", "import propwash_bigquery", "The service imports no plugin"),
@@ -33,9 +37,7 @@ def _lint(tree: Path) -> subprocess.CompletedProcess[str]:
         "import sys; sys.path[:0] = ['service', 'plugins']; "
         "from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
     )
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

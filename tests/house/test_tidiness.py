@@ -36,7 +36,9 @@ def _sources() -> list[Path]:
 def test_no_file_is_too_long() -> None:
     found = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in _sources()}
     too_long = {name: lines for name, lines in found.items() if lines > 400 and name not in DECLARATIONS_ONLY}
-    unexplained = {name: lines for name, lines in found.items() if lines > 300 and name not in LONG_WITH_A_REASON}
+    unexplained = {
+        name: lines for name, lines in found.items() if lines > 300 and name not in LONG_WITH_A_REASON
+    }
     assert too_long == {}
     assert unexplained == {}
 
@@ -58,5 +60,7 @@ def test_no_address_of_a_registry_or_path_of_a_machine_is_in_the_tree() -> None:
     for path in _tracked():
         if path == here or path.suffix == ".binpb":
             continue
-        found += [f"{path.relative_to(ROOT)}: {m[0]}" for m in hosts.finditer(path.read_text(errors="ignore"))]
+        found += [
+            f"{path.relative_to(ROOT)}: {m[0]}" for m in hosts.finditer(path.read_text(errors="ignore"))
+        ]
     assert found == []

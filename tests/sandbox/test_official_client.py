@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.cloud import bigquery
-from official_bigquery import in_thread, official_client
 
 from propwash.sandbox import Sandbox, SandboxOptions, running_sandbox
+from tests.sandbox.official_bigquery import in_thread, official_client
 
 PROJECT = "acme-data"
 UTC = datetime.UTC

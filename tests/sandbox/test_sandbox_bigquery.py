@@ -7,9 +7,9 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from sandbox_rig import Rig, insert_body
 
 from propwash.sandbox.speed import parse_speed
+from tests.sandbox.sandbox_rig import Rig, insert_body
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sandbox_rig import Rig
 
 from propwash.sandbox import FaultKind, FaultPlan, FaultPlanError, MethodClass, parse_plan, percent_rules
 from propwash.sandbox.faults import read_plan
+from tests.sandbox.sandbox_rig import Rig
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sandbox_rig import Rig, insert_body
 
 from propwash.sandbox import (
     Limits,
@@ -25,6 +24,7 @@ from propwash.sandbox import (
     running_sandbox,
 )
 from propwash.sandbox.speed import SpeedError, parse_speed
+from tests.sandbox.sandbox_rig import Rig, insert_body
 
 
 @pytest.fixture

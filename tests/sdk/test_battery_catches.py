@@ -6,7 +6,12 @@ import inspect
 from collections.abc import Callable
 
 import pytest
-from broken_toys import (
+
+from propwash.sdk import (
+    Verdict,
+)
+from propwash.sdk.testing import HandlerBattery, ToyHandler, ToySystem, toy_harness
+from tests.sdk.broken_toys import (
     AnswersHalf,
     CallsLostPermanent,
     CallsMissingFailed,
@@ -36,11 +41,6 @@ from broken_toys import (
     SpoilsTheBatch,
     TakesAnyField,
 )
-
-from propwash.sdk import (
-    Verdict,
-)
-from propwash.sdk.testing import HandlerBattery, ToyHandler, ToySystem, toy_harness
 
 CAUGHT_BY: list[tuple[Callable[[ToySystem], ToyHandler], str]] = [
     (IgnoresTheName, "test_create_is_found_by_name"),

@@ -1,4 +1,4 @@
-"""Runs seeds: python -m tests.sim [--seeds N] [--first N] [--seed N]. Prints the shortest trace of the first failure."""
+"""Runs seeds: python -m tests.sim [--seeds N] [--first N] [--seed N]. Prints the first failure's shortest trace."""
 
 from __future__ import annotations
 

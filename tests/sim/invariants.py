@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from propwash.core import machine
 from propwash.core.effects import Effect
-from propwash.core.events import Verb
+from propwash.core.events import Ticked, Verb
 from propwash.core.model import (
     Cleaning,
     CreateStatus,
@@ -19,6 +20,7 @@ from propwash.core.model import (
     Running,
 )
 from propwash.engine.table import Entry
+from tests.sim.remote import SETTLE_S
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -27,8 +29,12 @@ ATTEMPT_ENDS = {"JOB_BROKE_ONCE", "SIM_RETRYABLE", "RUN_DEADLINE_EXCEEDED", "RES
 FAILURE_REASONS = ATTEMPT_ENDS | {"JOB_BROKE", "SIM_PERMANENT"}
 
 
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
 class Invariants:
-    """Checks of one world; every breach is raised as world.Violation under the invariant's name."""
+    """Checks of one world; every breach is raised as a Violation under the invariant's name."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -38,36 +44,51 @@ class Invariants:
 
     def fail(self, invariant: str, what: str) -> None:
         """Raise a Violation."""
-        from tests.sim.world import Violation
-
         raise Violation(f"{invariant}: {what}")
 
     def check(self) -> None:
         """After each step."""
-        world, now = self._world, self._world.now()
+        world = self._world
+        rows, live = world.disk.rows, world.remote.live(world.now())
+        for uid, jobs in live.items():
+            if len(jobs) > 1:
+                is_one_attempt = len({job.attempt for job in jobs}) == 1
+                self.fail(
+                    "one live job" if is_one_attempt else "one live attempt", f"{uid[-1]} has {len(jobs)}"
+                )
+            if uid not in rows or isinstance(rows[uid][0].state, Done):
+                self.fail("nothing left behind", f"{uid[-1]} is not there or has ended, and has a live job")
         used = dict.fromkeys(world.capacity, 0)
         held = dict.fromkeys(world.capacity, 0)
-        for uid, (row, _) in world.disk.rows.items():
-            live = world.remote.live(uid, now, row.attempt + 1)
-            if len({job.attempt for job in live}) > 1:
-                self.fail("one live attempt", f"{uid[-1]} has live jobs of several attempts")
-            if len(live) > 1 and world.traits.has_unique_names:
-                self.fail("one live job", f"{uid[-1]} has {len(live)}")
-            if live and isinstance(row.state, Done):
-                self.fail("nothing left behind", f"{uid[-1]} is {row.phase.name} and has a live job")
+        for uid, (row, _) in rows.items():
+            holds, uses = row.holds_tokens, uid in live or uid in world.calls.in_flight
             for claim in row.plan.claims:
-                if live or uid in world.creates_in_flight:
-                    used[claim.pool] += claim.units
-                if row.holds_tokens:
-                    held[claim.pool] += claim.units
+                used[claim.pool] += claim.units if uses else 0
+                held[claim.pool] += claim.units if holds else 0
         for pool, capacity in world.capacity.items():
             if used[pool] > capacity or held[pool] > capacity:
                 self.fail("pools", f"{pool} has {capacity}, live {used[pool]}, held {held[pool]}")
+        if not world.are_rows_changed:
+            return
+        world.are_rows_changed = False
         # A grant to an execution whose insert is under way is stepped when the insert is durable.
         is_ahead = any(entry.deferred for entry in world.table)
         faults = () if is_ahead else world.ledger.audit(entry.execution for entry in world.table)
         if faults:
             self.fail("ledger is an index", "; ".join(faults))
+
+    def nothing_sleeps_until(self, when: float) -> None:
+        """Before time leaps: the process has set itself an instant for everything that is to happen by then."""
+        late = when - 0.5
+        for entry in self._world.table:
+            execution = entry.execution
+            if entry.pending or not entry.is_stored:
+                continue
+            if machine.advance(execution, Ticked(), late) is not execution:
+                self.fail("nothing oversleeps", f"{execution.uid[-1]} would pass an instant of its own")
+            for effect in machine.due(execution, late):
+                if effect.verb not in entry.in_flight:
+                    self.fail("nothing oversleeps", f"{effect} of {execution.uid[-1]} would wait for nothing")
 
     def written(self, before: Execution | None, after: Execution) -> None:
         """At each write of a row."""
@@ -124,8 +145,8 @@ class Invariants:
                 is_true = deadline_s is not None and now >= since + deadline_s
             case OutcomeKind.FAILED:
                 is_true = outcome.reason in FAILURE_REASONS and (
-                    uid in world.refused
-                    or any(job.is_vanished or job.visible_at > now - 30 for job in jobs)
+                    uid in world.calls.refused
+                    or any(job.is_vanished or job.visible_at > now - SETTLE_S for job in jobs)
                     or any(not job.is_live(now) and job.ending != "good" for job in jobs)
                     or any(job.cancelled_at is not None for job in jobs)
                 )
@@ -148,6 +169,9 @@ class Invariants:
 
     def performed(self, entry: Entry, effect: Effect) -> None:
         """An effect goes out of the reconciler."""
+        row = self._world.disk.rows.get(entry.execution.uid)
+        if row is None or machine.is_durable_change(row[0], entry.execution):
+            self.fail("intent before act", f"{effect} follows from what is not stored")
         if effect.attempt != entry.execution.attempt:
             self.fail("effects name the attempt", f"{effect} of attempt {entry.execution.attempt}")
 
@@ -167,7 +191,7 @@ class Invariants:
                 )
             if uid in world.disk.aborted:
                 self.fail("abort sticks", f"{uid[-1]} is created after its abort")
-            if uid in world.creates_in_flight:
+            if uid in world.calls.in_flight:
                 self.fail("one effect of a key in flight", f"{uid[-1]} is created twice at once")
         if isinstance(row[0].state, Done):
             self.fail("terminal wants nothing", f"{effect} for {uid[-1]}, which has ended")

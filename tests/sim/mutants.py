@@ -14,7 +14,7 @@ from types import FunctionType, ModuleType
 
 from propwash.core import endings, machine, pool, replies, timing
 from propwash.engine import reconciler
-from tests.sim import world
+from tests.sim import calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,10 @@ MUTANTS = (
         new="            return True",
     ),
     Mutant(
-        name="the settle time is compared with when the answer came, not with when it was asked for",
+        name="the settle time is compared with when a delete was answered, not with when it was asked for",
         module=replies,
-        old="    is_settled = asked_at >= state.settled_at",
-        new="    is_settled = execution.updated_at >= state.settled_at",
+        old="    if _is_confirmed_gone(execution, state, deletion, asked_at):",
+        new="    if _is_confirmed_gone(execution, state, deletion, now):",
     ),
     Mutant(
         name="a confirmed end is believed while a create is in flight",
@@ -106,9 +106,10 @@ MUTANTS = (
     Mutant(
         name="throttling uses up an attempt",
         module=replies,
-        old="        case FaultKind.THROTTLED:\n            return create_did_nothing(\n"
-        "                execution, state, now, trouble=trouble, delay_s=delay_s)",
-        new="",
+        old="        case FaultKind.THROTTLED:\n"
+        "            return create_did_nothing(execution, state, now, trouble=trouble, delay_s=delay_s)\n"
+        "        case FaultKind.PERMANENT | FaultKind.RETRYABLE:",
+        new="        case FaultKind.PERMANENT | FaultKind.RETRYABLE | FaultKind.THROTTLED:",
     ),
     Mutant(
         name="an unavailable remote system fails the job",
@@ -225,8 +226,8 @@ MUTANTS = (
     ),
     Mutant(
         name="a create is sent though its turn came after the abort",
-        module=world,
-        old="        if entry.pending or effect not in machine.due(entry.execution, self._now):",
+        module=calls,
+        old="        if entry.pending or effect not in machine.due(entry.execution, world.now()):",
         new="        if False:",
     ),
 )
@@ -239,7 +240,7 @@ def planted(mutant: Mutant) -> Iterator[None]:
     if source.count(mutant.old) != 1:
         raise ValueError(f"{mutant.name}: the line to change is there {source.count(mutant.old)} times")
     changed: dict[str, object] = {"__name__": mutant.module.__name__}
-    exec(compile(source.replace(mutant.old, mutant.new), f"<mutant: {mutant.name}>", "exec"), changed)  # noqa: S102
+    exec(compile(source.replace(mutant.old, mutant.new), f"<mutant: {mutant.name}>", "exec"), changed)
     with _replaced(mutant.module, changed):
         yield
 
@@ -270,6 +271,7 @@ def _pairs(module: ModuleType, changed: dict[str, object]) -> Iterator[tuple[Fun
         elif isinstance(real, type) and isinstance(fake, type) and real.__module__ == module.__name__:
             for attribute, method in vars(real).items():
                 other = vars(fake).get(attribute)
-                if isinstance(method, FunctionType) and isinstance(other, FunctionType):
-                    if method.__code__.co_freevars == other.__code__.co_freevars:
-                        yield method, other
+                if not isinstance(method, FunctionType) or not isinstance(other, FunctionType):
+                    continue
+                if method.__code__.co_freevars == other.__code__.co_freevars:
+                    yield method, other

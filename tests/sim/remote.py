@@ -8,7 +8,7 @@ from random import Random
 from propwash.core.events import Deletion
 from propwash.core.model import ExecutionUid, Observation, RemotePhase
 
-SETTLE_S = 60.0
+SETTLE_S = 20.0
 
 
 class Refused(Exception):
@@ -56,7 +56,7 @@ class Remote:
     jobs: dict[tuple[ExecutionUid, int], list[Job]] = field(default_factory=dict)
     by_number: dict[int, Job] = field(default_factory=dict)
     deleted_names: set[tuple[ExecutionUid, int]] = field(default_factory=set)
-    conflicts: int = 0
+    may_live: list[Job] = field(default_factory=list)
 
     def create(self, uid: ExecutionUid, attempt: int, now: float) -> Job:
         """Make the job, or answer the one that has the name."""
@@ -65,13 +65,12 @@ class Remote:
             raise Refused
         there = self.jobs.setdefault(key, [])
         if there and self.has_unique_names:
-            self.conflicts += 1
             if there[0].visible_at > now or there[0].is_vanished:
                 raise Invisible
             return there[0]
         rng, faults = self.rng, self.faults
-        lag = rng.uniform(0, SETTLE_S * 0.3) if "lag" in faults and rng.random() < 0.5 else 0.0
-        starts_at = now + rng.choice((0.0, 2.0, 20.0))
+        lag = rng.uniform(0, SETTLE_S * 0.39) if "lag" in faults and rng.random() < 0.5 else 0.0
+        starts_at = now + rng.choice((0.0, 2.0, 10.0))
         endings = ["good", "good", "bad", "again"] if "failures" in faults else ["good"]
         job = Job(
             uid=uid,
@@ -79,12 +78,13 @@ class Remote:
             number=len(self.by_number) + 1,
             visible_at=now + (0.0 if self.remembers_deleted_names else lag),
             starts_at=starts_at,
-            ends_at=starts_at + rng.choice((0.0, 3.0, 30.0, 300.0)),
+            ends_at=starts_at + rng.choice((0.0, 3.0, 30.0, 90.0)),
             ending=rng.choice(endings),
             cancels_ignored=rng.choice((0, 1, 2)) if "deaf" in faults else 0,
         )
         there.append(job)
         self.by_number[job.number] = job
+        self.may_live.append(job)
         return job
 
     def visible(self, uid: ExecutionUid, attempt: int, now: float) -> list[Job]:
@@ -104,7 +104,9 @@ class Remote:
         if job.visible_at > now or job.is_vanished:
             return None
         if job.is_live(now):
-            return Observation(phase=RemotePhase.PENDING if now < job.starts_at else RemotePhase.RUNNING)
+            is_stale = "lag" in self.faults and now < job.starts_at + SETTLE_S and self.rng.random() < 0.3
+            is_pending = is_stale or now < job.starts_at
+            return Observation(phase=RemotePhase.PENDING if is_pending else RemotePhase.RUNNING)
         if job.has_ended("good", now):
             return Observation(phase=RemotePhase.SUCCEEDED)
         if job.has_ended("again", now):
@@ -125,11 +127,10 @@ class Remote:
                 job.cancelled_at = now + (self.rng.choice((0.0, 5.0)) if "deaf" in self.faults else 0.0)
         return Deletion.PENDING if any(job.is_live(now) for job in shown) else Deletion.GONE
 
-    def live(self, uid: ExecutionUid, now: float, attempts: int) -> list[Job]:
-        """The live jobs of an execution."""
-        return [
-            job
-            for attempt in range(1, attempts + 1)
-            for job in self.jobs.get((uid, attempt), ())
-            if job.is_live(now)
-        ]
+    def live(self, now: float) -> dict[ExecutionUid, list[Job]]:
+        """The live jobs, by execution."""
+        self.may_live = [job for job in self.may_live if job.is_live(now)]
+        live: dict[ExecutionUid, list[Job]] = {}
+        for job in self.may_live:
+            live.setdefault(job.uid, []).append(job)
+        return live

@@ -25,18 +25,24 @@ class Failure:
 
 
 def attempt(seed: int, without: frozenset[str] = frozenset(), max_executions: int = 4) -> Failure | None:
-    """Run a seed; None where every promise held."""
-    world = World(seed, without=without, max_executions=max_executions)
+    """Run a seed; None where every promise held. A failure is run again for its trace, which is costly to keep."""
+    if _breach(World(seed, without=without, max_executions=max_executions)) is None:
+        return None
+    world = World(seed, without=without, max_executions=max_executions, is_traced=True)
+    return Failure(
+        seed=seed,
+        message=_breach(world) or "not seen again: the world is not deterministic",
+        trace=tuple(world.trace),
+        without=without,
+        max_executions=max_executions,
+    )
+
+
+def _breach(world: World) -> str | None:
     try:
         world.run()
     except Exception as error:  # noqa: BLE001  # whatever a world raises is a finding
-        return Failure(
-            seed=seed,
-            message=f"{type(error).__name__}: {error}",
-            trace=tuple(world.trace),
-            without=without,
-            max_executions=max_executions,
-        )
+        return f"{type(error).__name__}: {error}"
     return None
 
 

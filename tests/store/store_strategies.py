@@ -105,7 +105,7 @@ STATES = st.one_of(
         trouble=TROUBLES,
         links=LINKS,
     ),
-    every(m.Done, outcome=OUTCOMES, ended_at=INSTANTS),
+    every(m.Done, outcome=OUTCOMES, ended_at=INSTANTS, meta=st.none() | st.binary(max_size=8)),
 )
 PLANS = every(
     m.Plan,

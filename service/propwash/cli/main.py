@@ -75,6 +75,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    # Read when gRPC is first imported: the demo forks, but only to exec, and needs no notice of it.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
         cli()
     except BrokenPipeError:

@@ -17,9 +17,10 @@ follows (an outcome, or another attempt) and deletes until the remote side is co
 Tokens are held exactly in Launching, Running and Cleaning.
 
 **What is known of the create** is the heart of it (``CreateStatus``). A create that is refused or throttled did
-nothing: UNSENT. A create without an answer is DOUBTFUL: it may be applied at any time until ``settled_at``. Doubt is resolved by
-a look-up under the deterministic name. Where the system refuses a second job of one name, an unsuccessful look-up may
-be followed by another create at once, since both cannot win; elsewhere only a look-up asked after ``settled_at`` counts.
+nothing: UNSENT. A create without an answer is DOUBTFUL: it may be applied at any time until ``settled_at``. Doubt is
+resolved by a look-up under the deterministic name. Where the system refuses a second job of one name, an unsuccessful
+look-up may be followed by another create at once, since both cannot win; elsewhere only a look-up asked after
+``settled_at`` counts.
 ``has_doubted`` remembers that an earlier create may still arrive, so that a later refusal proves nothing about it.
 
 **Loading a row is a fact too.** Who loads it has lost the memory of what was in flight; ``Resumed`` turns a create in

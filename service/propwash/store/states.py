@@ -150,9 +150,7 @@ def state_of(record: pb.StateRecord) -> State:
             return _cleaning_of(record.cleaning)
         case "done":
             meta = record.done.meta if record.done.HasField("meta") else None
-            return Done(
-                outcome=_outcome_of(record.done.outcome), ended_at=record.done.ended_at, meta=meta
-            )
+            return Done(outcome=_outcome_of(record.done.outcome), ended_at=record.done.ended_at, meta=meta)
         case _:
             raise _too_new("state")
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from bigquery_rig import PROJECT, BigQueryRig, bigquery_rig
 
 from propwash.sandbox import FaultKind, MethodClass
 from propwash.sdk import (
@@ -17,6 +16,7 @@ from propwash.sdk import (
     Unavailable,
 )
 from propwash_bigquery.keys import JobKey
+from tests.plugins.bigquery.bigquery_rig import PROJECT, BigQueryRig, bigquery_rig
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from bigquery_rig import LONG, PROJECT, BigQueryRig, bigquery_rig
 
 from propwash.sandbox import FaultKind, MethodClass
 from propwash.sdk import RemoteName
@@ -13,6 +12,7 @@ from propwash.sdk.testing import Backend, HandlerBattery, HandlerHarness
 from propwash_bigquery.credentials import AccessToken
 from propwash_bigquery.keys import JobKey
 from propwash_bigquery.spec import BigQuerySpec
+from tests.plugins.bigquery.bigquery_rig import LONG, PROJECT, BigQueryRig, bigquery_rig
 
 SECRET = "ya29.a-token-that-nobody-may-see"
 

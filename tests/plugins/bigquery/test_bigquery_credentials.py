@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -217,6 +218,14 @@ async def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     source = GoogleTokens(BigQuerySettings())
     with pytest.raises(CredentialsError, match=r"propwash\[bigquery\]"):
         await source.fetch()
+
+
+def test_importing_the_plugin_needs_no_extra() -> None:
+    code = (
+        "import sys, propwash_bigquery as p; p.plugin.make(); "
+        "assert not any(name.startswith('gcloud') for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
 
 
 @pytest.mark.parametrize(

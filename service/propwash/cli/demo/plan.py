@@ -43,7 +43,6 @@ class _Query:
     expected: Phase = Phase.SUCCEEDED
     labels: dict[str, str] = field(default_factory=dict)
     max_attempts: int = 1
-    is_quick: bool = False
 
 
 def make_plan(load: Load) -> list[DemoJob]:
@@ -55,8 +54,10 @@ def make_plan(load: Load) -> list[DemoJob]:
 
 def _job(index: int, load: Load, dice: random.Random, *, is_aborted: bool) -> DemoJob:
     query = _query(index, dice)
-    is_quick = (query.is_quick or dice.random() < 0.03) and not is_aborted
+    is_quick = dice.random() < 0.01 and not is_aborted
     duration_s = dice.uniform(0.05, 0.8) if is_quick else dice.uniform(load.shortest_s, load.longest_s)
+    if query.max_attempts > 1:
+        duration_s /= 2  # for each of its two attempts
     abort_after_s: float | None = None
     if is_aborted:
         abort_after_s = 0.0 if dice.random() < 0.25 else dice.uniform(0.0, 0.8 * duration_s)
@@ -100,23 +101,21 @@ def _query(index: int, dice: random.Random) -> _Query:
         case draw if draw < 93:
             return _Query(sql="SELECT COUNT(*) AS visits, MAX(n) AS largest FROM demo.visits")
         case draw if draw < 94:
-            return _Query(sql="SELEC 1 AS n", expected=Phase.FAILED, is_quick=True)
+            return _Query(sql="SELEC 1 AS n", expected=Phase.FAILED)
         case draw if draw < 95:
-            return _Query(sql=f"SELECT n FROM demo.absent_{index}", expected=Phase.FAILED, is_quick=True)
+            return _Query(sql=f"SELECT n FROM demo.absent_{index}", expected=Phase.FAILED)
         case draw if draw < 96:
             return _Query(
                 sql=f"SELECT {number} AS n",
                 labels={"sandbox-fail-reason": _RETRYABLE},
                 expected=Phase.FAILED,
                 max_attempts=2,
-                is_quick=True,
             )
         case draw if draw < 98:
             return _Query(
                 sql=f"SELECT {number} AS n",
                 labels={"sandbox-fail-reason": _RETRYABLE, "sandbox-fail-attempts": "1"},
                 max_attempts=3,
-                is_quick=True,
             )
         case _:
             return _Query(

@@ -38,7 +38,7 @@ class DemoOptions:
     @property
     def load(self) -> Load:
         """Jobs outlast the submission, so that nearly all of them are live at once."""
-        shortest_s = max(5.0, self.jobs / 250)
+        shortest_s = max(5.0, self.jobs / 100)
         return Load(
             jobs=self.jobs,
             aborts=self.aborts,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import shutil
 import tempfile
@@ -100,8 +99,6 @@ async def stage(
     The server is not started. Both processes are ended at the end of the block, however it ends. Raises
     ProcessError and TimeoutError where the sandbox does not start.
     """
-    # gRPC tells on standard error that it cannot follow a fork; ours are followed by an exec at once.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     folder = Path(tempfile.mkdtemp(prefix="propwash-demo-"))
     url = f"http://127.0.0.1:{ports.sandbox}"
     sandbox = Process("sandbox", ("sandbox", "--port", str(ports.sandbox)), log=folder / "sandbox.log")

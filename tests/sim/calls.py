@@ -1,0 +1,186 @@
+"""The calls of a simulated world: what stands between the reconciler's wishes and the remote system's answers.
+
+Requests and answers are lost, late, slow and repeated here, and refused; the remote system itself is in remote.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from propwash.core import machine
+from propwash.core.effects import Effect, Observe
+from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Missed, Observed, Verb
+from propwash.core.model import ExecutionUid, Fault, FaultKind, Observation, RemotePhase
+from propwash.engine.table import Entry
+from tests.sim.remote import SETTLE_S, Invisible, Refused
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+DEADLINE_S = 10.0
+REFUSALS: Final = {
+    "throttle": (FaultKind.THROTTLED,),
+    "down": (FaultKind.UNAVAILABLE,),
+    "internal": (FaultKind.INTERNAL,),
+    "refuse": (FaultKind.PERMANENT, FaultKind.RETRYABLE),
+}
+TIMED_OUT: Final = Fault(kind=FaultKind.UNAVAILABLE, reason="DEADLINE_EXCEEDED", message="no answer")
+
+
+class Calls:
+    """Stands in for engine.dispatch and the network behind it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rng = world.rng
+        self._is_slow = "slow" in world.faults
+        self._refusals = tuple((fault, kinds) for fault, kinds in REFUSALS.items() if fault in world.faults)
+        self._tickets = 0
+        self._queued: dict[Entry, int] = {}
+        self.in_flight: dict[ExecutionUid, int] = {}
+        """The attempts whose creates this process awaits."""
+        self.refused: set[ExecutionUid] = set()
+        """Who was ever refused by the remote system."""
+
+    def forget(self) -> None:
+        """The process has crashed."""
+        self._queued = {}
+        self.in_flight = {}
+
+    def perform(self, entry: Entry, effect: Effect) -> None:
+        """Queue an effect."""
+        world = self._world
+        world.invariants.performed(entry, effect)
+        delay_s = self._rng.choice((0.0, 0.01, 3.0)) if self._is_slow else 0.01
+        self._tickets += 1
+        ticket = self._tickets
+        if effect.verb is Verb.CREATE:
+            self._queued[entry] = ticket
+        world.at(world.now() + delay_s, lambda: self._send(entry, effect, ticket), "send", entry, effect)
+
+    def withdraw_create(self, entry: Entry) -> bool:
+        """Take back a create that still waits for its turn."""
+        return self._queued.pop(entry, None) is not None
+
+    def _send(self, entry: Entry, effect: Effect, ticket: int) -> None:
+        """As engine.dispatch does when an effect's turn has come."""
+        world = self._world
+        if effect.verb is Verb.CREATE:
+            if self._queued.get(entry) != ticket:
+                return
+            del self._queued[entry]
+        if entry.pending or effect not in machine.due(entry.execution, world.now()):
+            world.reconciler.reply(entry, effect.verb, None)
+            return
+        world.invariants.sent(entry, effect)
+        self._call(entry, effect)
+
+    def _call(self, entry: Entry, effect: Effect) -> None:
+        world, rng, asked_at = self._world, self._rng, self._world.now()
+        is_create = effect.verb is Verb.CREATE
+        if is_create:
+            world.is_changed = True
+            self.in_flight[entry.execution.uid] = effect.attempt
+        refusal = self._refusal()
+        if refusal is not None:
+            world.at(
+                asked_at + 0.05, lambda: self._answer(entry, effect, refusal, asked_at), "refuse", effect
+            )
+            return
+        if is_create and world.chance("late_create"):
+            # What this process has not yet sent dies with it; what it has sent arrives within the settle time.
+            self._time_out(entry, effect, asked_at)
+            leaves_at = asked_at + rng.uniform(0, DEADLINE_S)
+            under_way_s = rng.uniform(0, SETTLE_S * 0.6)
+            world.at(
+                leaves_at, lambda: self._travel(entry, effect, asked_at, under_way_s), "leave", entry, effect
+            )
+        elif world.chance("lost_request"):
+            self._time_out(entry, effect, asked_at)
+        else:
+            self._travel(entry, effect, asked_at, rng.uniform(0, 2) if self._is_slow else 0.02)
+
+    def _travel(self, entry: Entry, effect: Effect, asked_at: float, under_way_s: float) -> None:
+        world, life = self._world, self._world.life
+        is_late = world.now() != asked_at
+
+        def arrive() -> None:
+            event = self._serve(entry.execution.uid, effect, asked_at)
+            if not is_late and life == world.life:
+                self._return(entry, effect, event, asked_at)
+
+        world.at(world.now() + under_way_s, arrive, "arrive", entry, effect, outlives=True)
+
+    def _return(self, entry: Entry, effect: Effect, event: Event | Fault, asked_at: float) -> None:
+        world, rng = self._world, self._rng
+        slowest_s = 9.0 if effect.verb is Verb.DELETE else 2.0
+        back_at = world.now() + (rng.uniform(0, slowest_s) if self._is_slow else 0.02)
+        if world.chance("lost_answer") or back_at > asked_at + DEADLINE_S:
+            self._time_out(entry, effect, asked_at)
+            return
+        world.at(back_at, lambda: self._answer(entry, effect, event, asked_at), "answer", entry, event)
+        if world.chance("duplicate"):
+            again_at = back_at + rng.choice((0.01, 5.0, 15.0, 50.0))
+            again = _event(effect, event, asked_at)
+            world.at(again_at, lambda: world.reconciler.apply(entry, again), "again", entry, event)
+
+    def _time_out(self, entry: Entry, effect: Effect, asked_at: float) -> None:
+        over_at = asked_at + DEADLINE_S
+        self._world.at(
+            over_at, lambda: self._answer(entry, effect, TIMED_OUT, asked_at), "no answer", entry, effect
+        )
+
+    def _refusal(self) -> Fault | None:
+        for fault, kinds in self._refusals:
+            if self._world.chance(fault, 0.3 if fault == "refuse" else 1.0):
+                kind = self._rng.choice(kinds)
+                wait_s = self._rng.choice((None, 7.0)) if fault == "throttle" else None
+                return Fault(kind=kind, reason=f"SIM_{kind.name}", message=fault, retry_after_s=wait_s)
+        return None
+
+    def _serve(self, uid: ExecutionUid, effect: Effect, asked_at: float) -> Event | Fault:
+        world, attempt, now = self._world, effect.attempt, self._world.now()
+        remote = world.remote
+        if isinstance(effect, Observe):
+            if world.chance("vanish", 0.2):
+                remote.by_number[int(effect.meta)].is_vanished = True
+            shown = remote.observe(int(effect.meta), now)
+            if shown is None:
+                return Missed(attempt=attempt, asked_at=asked_at)
+            return Observed(attempt=attempt, observation=shown, asked_at=asked_at)
+        if effect.verb is Verb.DELETE:
+            deletion = remote.delete(uid, attempt, now)
+            return Deleted(attempt=attempt, deletion=deletion, asked_at=asked_at)
+        if effect.verb is Verb.FIND:
+            found = remote.find(uid, attempt, now)
+            if found is None:
+                return FoundNothing(attempt=attempt, asked_at=asked_at)
+            seen, meta = self._look(found.number)
+            return Found(attempt=attempt, meta=meta, observation=seen, asked_at=asked_at)
+        world.is_changed = True
+        try:
+            job = remote.create(uid, attempt, now)
+        except Refused:
+            return Fault(kind=FaultKind.PERMANENT, reason="SIM_PERMANENT", message="name deleted")
+        except Invisible:
+            return Fault(kind=FaultKind.UNAVAILABLE, reason="SIM_UNAVAILABLE", message="in flux")
+        seen, meta = self._look(job.number)
+        return Created(attempt=attempt, meta=meta, observation=seen, asked_at=asked_at)
+
+    def _look(self, number: int) -> tuple[Observation, bytes]:
+        seen = self._world.remote.observe(number, self._world.now())
+        return seen or Observation(phase=RemotePhase.PENDING), str(number).encode()
+
+    def _answer(self, entry: Entry, effect: Effect, event: Event | Fault, asked_at: float) -> None:
+        uid = entry.execution.uid
+        if effect.verb is Verb.CREATE:
+            self.in_flight.pop(uid, None)
+            if isinstance(event, Fault) and event.kind in (FaultKind.PERMANENT, FaultKind.RETRYABLE):
+                self.refused.add(uid)
+        self._world.reconciler.reply(entry, effect.verb, _event(effect, event, asked_at))
+
+
+def _event(effect: Effect, answer: Event | Fault, asked_at: float) -> Event:
+    if isinstance(answer, Fault):
+        return Faulted(attempt=effect.attempt, verb=effect.verb, fault=answer, asked_at=asked_at)
+    return answer
