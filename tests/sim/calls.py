@@ -12,7 +12,7 @@ from propwash.core.effects import Effect, Observe
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Missed, Observed, Verb
 from propwash.core.model import ExecutionUid, Fault, FaultKind, Observation, RemotePhase
 from propwash.engine.table import Entry
-from tests.sim.remote import SETTLE_S, Invisible, Refused
+from tests.sim.remote import Invisible, Refused
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -91,7 +91,7 @@ class Calls:
             # What this process has not yet sent dies with it; what it has sent arrives within the settle time.
             self._time_out(entry, effect, asked_at)
             leaves_at = asked_at + rng.uniform(0, DEADLINE_S)
-            under_way_s = rng.uniform(0, SETTLE_S * 0.6)
+            under_way_s = rng.uniform(0, world.traits.settle_s * 0.6)
             world.at(
                 leaves_at, lambda: self._travel(entry, effect, asked_at, under_way_s), "leave", entry, effect
             )
@@ -113,14 +113,14 @@ class Calls:
 
     def _return(self, entry: Entry, effect: Effect, event: Event | Fault, asked_at: float) -> None:
         world, rng = self._world, self._rng
-        slowest_s = 9.0 if effect.verb is Verb.DELETE else 2.0
-        back_at = world.now() + (rng.uniform(0, slowest_s) if self._is_slow else 0.02)
+        slowest_s = 2.0 if effect.verb is not Verb.DELETE else rng.choice((2.0, 9.0))
+        back_at = world.now() + (rng.uniform(slowest_s - 2.0, slowest_s) if self._is_slow else 0.02)
         if world.chance("lost_answer") or back_at > asked_at + DEADLINE_S:
             self._time_out(entry, effect, asked_at)
             return
         world.at(back_at, lambda: self._answer(entry, effect, event, asked_at), "answer", entry, event)
         if world.chance("duplicate"):
-            again_at = back_at + rng.choice((0.01, 5.0, 15.0, 50.0))
+            again_at = back_at + rng.choice((0.01, 5.0, 13.0, 25.0))
             again = _event(effect, event, asked_at)
             world.at(again_at, lambda: world.reconciler.apply(entry, again), "again", entry, event)
 

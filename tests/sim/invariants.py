@@ -20,13 +20,11 @@ from propwash.core.model import (
     Running,
 )
 from propwash.engine.table import Entry
-from tests.sim.remote import SETTLE_S
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
 ATTEMPT_ENDS = {"JOB_BROKE_ONCE", "SIM_RETRYABLE", "RUN_DEADLINE_EXCEEDED", "RESOURCE_LOST"}
-FAILURE_REASONS = ATTEMPT_ENDS | {"JOB_BROKE", "SIM_PERMANENT"}
 
 
 class Violation(AssertionError):
@@ -144,14 +142,22 @@ class Invariants:
                 deadline_s, since = deadlines[outcome.reason]
                 is_true = deadline_s is not None and now >= since + deadline_s
             case OutcomeKind.FAILED:
-                is_true = outcome.reason in FAILURE_REASONS and (
-                    uid in world.calls.refused
-                    or any(job.is_vanished or job.visible_at > now - SETTLE_S for job in jobs)
-                    or any(not job.is_live(now) and job.ending != "good" for job in jobs)
-                    or any(job.cancelled_at is not None for job in jobs)
-                )
+                is_true = self._has_failed(execution, outcome.reason)
         if not is_true:
             self.fail("no false ending", f"{uid[-1]} ended as {outcome.kind.name} {outcome.reason}")
+
+    def _has_failed(self, execution: Execution, reason: str) -> bool:
+        world, now = self._world, self._world.now()
+        jobs = world.remote.jobs.get((execution.uid, execution.attempt), [])
+        match reason:
+            case "RESOURCE_LOST":
+                return any(job.is_vanished for job in jobs)
+            case "JOB_BROKE" | "JOB_BROKE_ONCE":
+                return any(not job.is_live(now) and not job.has_ended("good", now) for job in jobs)
+            case "SIM_PERMANENT" | "SIM_RETRYABLE":
+                return execution.uid in world.calls.refused
+            case _:
+                return False
 
     def abort_acknowledged(self, uid: ExecutionUid) -> None:
         """An abort was answered OK: it is durable, or the end was decided before."""

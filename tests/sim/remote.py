@@ -8,8 +8,6 @@ from random import Random
 from propwash.core.events import Deletion
 from propwash.core.model import ExecutionUid, Observation, RemotePhase
 
-SETTLE_S = 20.0
-
 
 class Refused(Exception):
     """The system will never make this job: its name was deleted before it came."""
@@ -53,6 +51,7 @@ class Remote:
     has_unique_names: bool
     remembers_deleted_names: bool
     faults: frozenset[str]
+    settle_s: float
     jobs: dict[tuple[ExecutionUid, int], list[Job]] = field(default_factory=dict)
     by_number: dict[int, Job] = field(default_factory=dict)
     deleted_names: set[tuple[ExecutionUid, int]] = field(default_factory=set)
@@ -69,7 +68,7 @@ class Remote:
                 raise Invisible
             return there[0]
         rng, faults = self.rng, self.faults
-        lag = rng.uniform(0, SETTLE_S * 0.39) if "lag" in faults and rng.random() < 0.5 else 0.0
+        lag = rng.uniform(0, self.settle_s * 0.39) if "lag" in faults and rng.random() < 0.5 else 0.0
         starts_at = now + rng.choice((0.0, 2.0, 10.0))
         endings = ["good", "good", "bad", "again"] if "failures" in faults else ["good"]
         job = Job(
@@ -104,7 +103,9 @@ class Remote:
         if job.visible_at > now or job.is_vanished:
             return None
         if job.is_live(now):
-            is_stale = "lag" in self.faults and now < job.starts_at + SETTLE_S and self.rng.random() < 0.3
+            is_stale = (
+                "lag" in self.faults and now < job.starts_at + self.settle_s and self.rng.random() < 0.3
+            )
             is_pending = is_stale or now < job.starts_at
             return Observation(phase=RemotePhase.PENDING if is_pending else RemotePhase.RUNNING)
         if job.has_ended("good", now):

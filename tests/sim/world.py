@@ -30,7 +30,7 @@ from propwash.ports import ExecutionName, Record, TaskRequest
 from tests.sim.calls import Calls
 from tests.sim.disk import Disk
 from tests.sim.invariants import Invariants, Violation
-from tests.sim.remote import SETTLE_S, Remote
+from tests.sim.remote import Remote
 from tests.sim.words import words
 
 FAULTS = (
@@ -54,6 +54,8 @@ FAULTS = (
 BEGIN = 1_000.0
 FAULTS_END_AT = 400.0
 LEAP_S = 1.0
+SETTLE_S = (8.0, 20.0)
+"""Shorter and longer than the deadline of a call."""
 LIMIT_S = 100_000.0
 STEP_LIMIT = 6_000
 
@@ -116,13 +118,17 @@ class World:
         self.disk = Disk(self)
         self.intensity = rng.choice((0.05, 0.15, 0.4))
         self.traits = Traits(
-            has_unique_names=rng.random() < 0.65,
+            has_unique_names=rng.random() < 0.5,
             remembers_deleted_names=rng.random() < 0.2,
-            settle_s=SETTLE_S,
+            settle_s=rng.choice(SETTLE_S),
             poll_floor_s=2.0,
         )
         self.remote = Remote(
-            rng, self.traits.has_unique_names, self.traits.remembers_deleted_names, self.faults
+            rng,
+            self.traits.has_unique_names,
+            self.traits.remembers_deleted_names,
+            self.faults,
+            self.traits.settle_s,
         )
         self.capacity = {"p": rng.choice((1, 2, 3)), "q": 2}
         self.executions = [self._draw(number) for number in range(min(rng.randint(1, 4), max_executions))]
@@ -216,7 +222,7 @@ class World:
             clock=self,  # type: ignore[arg-type]  # only now() is used by what is synchronous
             journal=self.disk,  # type: ignore[arg-type]  # only append() is used by the reconciler
             ledger=self.ledger,
-            instrument=Quiet(),  # type: ignore[arg-type]  # every name answers
+            instrument=Quiet(),
             table=self.table,
             perform=self.calls.perform,
             withdraw_create=self.calls.withdraw_create,

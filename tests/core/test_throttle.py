@@ -1,0 +1,76 @@
+"""The throttle lets no more pass than it promises, heeds Retry-After, slows down and recovers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from propwash.core.throttle import DECREASE, FLOOR_FRACTION, Throttle
+
+GAPS = st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 0.5, 2.0, 30.0)), min_size=1, max_size=120)
+
+
+@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), gaps=GAPS, slowed=st.sets(st.integers(0, 119)))
+def test_no_window_passes_more_than_burst_and_rate_allow(
+    rate: float, burst: float, gaps: list[float], slowed: set[int]
+) -> None:
+    throttle, now, taken = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0, list[float]()
+    for index, gap in enumerate(gaps):
+        now += gap
+        if index in slowed:
+            throttle = throttle.slowed(now)
+        if throttle.wait_s(now) == 0.0:
+            throttle = throttle.take(now)
+            taken.append(now)
+    for first, began in enumerate(taken):
+        for last in range(first, len(taken)):
+            assert last - first + 1 <= burst + rate * (taken[last] - began) + 1e-6
+
+
+@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), calls=st.integers(1, 60))
+def test_who_waits_as_told_may_go(rate: float, burst: float, calls: int) -> None:
+    throttle, now = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0
+    for _ in range(calls):
+        now += throttle.wait_s(now) + 1e-9
+        throttle = throttle.take(now)
+
+
+def test_a_call_that_may_not_go_is_refused() -> None:
+    throttle = Throttle.full(rate=1.0, burst=1.0, now=0.0).take(0.0)
+    with pytest.raises(ValueError, match="no call may go yet"):
+        throttle.take(0.5)
+
+
+def test_retry_after_closes_the_bucket_until_then() -> None:
+    throttle = Throttle.full(rate=10.0, burst=5.0, now=0.0).slowed(0.0, retry_after_s=7.0)
+    assert throttle.wait_s(2.0) == 5.0
+    assert throttle.slowed(1.0, retry_after_s=1.0).closed_until == 7.0
+    assert throttle.wait_s(7.0) == 0.0
+
+
+def test_a_storm_of_throttling_counts_once() -> None:
+    throttle = Throttle.full(rate=10.0, burst=5.0, now=0.0).slowed(0.0)
+    assert throttle.rate == 10.0 * DECREASE
+    assert throttle.slowed(0.5).rate == pytest.approx(10.0 * DECREASE + 0.5)
+
+
+def test_it_slows_down_to_a_floor_and_recovers_to_what_is_configured() -> None:
+    throttle = Throttle.full(rate=10.0, burst=5.0, now=0.0)
+    for second in range(100):
+        throttle = throttle.slowed(float(second))
+    assert 10.0 * FLOOR_FRACTION <= throttle.rate <= 2.0
+    assert throttle.at_time(110.0).rate == 10.0
+    assert throttle.at_time(110.0).level <= 5.0
+
+
+def test_time_that_stands_still_or_runs_back_changes_nothing() -> None:
+    throttle = Throttle.full(rate=10.0, burst=5.0, now=5.0).take(5.0)
+    assert throttle.at_time(5.0) is throttle
+    assert throttle.at_time(4.0) is throttle
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(0.0, 1.0), (-1.0, 1.0), (1.0, 0.5)])
+def test_a_bucket_that_could_never_let_a_call_pass_is_refused(rate: float, burst: float) -> None:
+    with pytest.raises(ValueError, match="rate must be positive"):
+        Throttle.full(rate=rate, burst=burst, now=0.0)
