@@ -27,7 +27,9 @@ def test_a_wait_is_between_half_of_its_step_and_the_step(
 def test_a_wait_depends_on_its_key_and_try_alone() -> None:
     waits = {backoff_s("a", number, tries=9, first_s=1.0, cap_s=60.0) for number in range(100)}
     assert len(waits) == 100
-    assert backoff_s("a", tries=3, first_s=1.0, cap_s=60.0) == backoff_s("a", tries=3, first_s=1.0, cap_s=60.0)
+    assert backoff_s("a", tries=3, first_s=1.0, cap_s=60.0) == backoff_s(
+        "a", tries=3, first_s=1.0, cap_s=60.0
+    )
     assert fraction("a", "b") != fraction("ab")
 
 

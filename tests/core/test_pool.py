@@ -182,7 +182,12 @@ def test_a_pool_that_is_no_longer_configured_grants_nothing_more() -> None:
 
 @pytest.mark.parametrize(
     "claims",
-    [[Claim(pool="none")], [Claim(pool="p", units=4)], [Claim(pool="p", units=0)], [Claim(pool="p", units=2)] * 2],
+    [
+        [Claim(pool="none")],
+        [Claim(pool="p", units=4)],
+        [Claim(pool="p", units=0)],
+        [Claim(pool="p", units=2)] * 2,
+    ],
 )
 def test_what_could_never_be_granted_is_refused(claims: list[Claim]) -> None:
     with pytest.raises(Overclaimed):

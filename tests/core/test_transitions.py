@@ -23,8 +23,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 SEEDS = 2_000
 Way = tuple[str, str, str]
 POLICY = Policy(max_attempts=3, wait_deadline_s=50.0, run_deadline_s=200.0, total_deadline_s=900.0)
-NEVER_SEEN: frozenset[Way] = frozenset()
-"""Ways of the table that the simulator does not go in so many seeds; each is gone by the walk below."""
+NEVER_SEEN: frozenset[Way] = frozenset({("Launching", "Unsent", "Launching")})
+"""The reconciler withdraws a create only in Cleaning; each of these is gone by the random walk."""
 
 
 def ways_of_the_table() -> set[Way]:
@@ -65,9 +65,9 @@ def test_the_table_names_states_and_events_that_exist() -> None:
 
 
 def test_the_machine_never_raises_and_keeps_to_the_table() -> None:
-    gone = {way(*step) for seed in range(1_000) for step in walk(seed) if step[0] is not step[2]}
+    gone = {way(*step) for seed in range(500) for step in walk(seed) if step[0] is not step[2]}
     assert gone <= ways_of_the_table()
-    assert NEVER_SEEN <= gone
+    assert gone >= NEVER_SEEN
 
 
 def test_an_end_absorbs_every_event() -> None:
@@ -84,7 +84,7 @@ def test_an_end_absorbs_every_event() -> None:
 
 
 def test_an_event_of_another_attempt_changes_nothing() -> None:
-    for seed in range(100):
+    for seed in range(30):
         for execution, _, _ in walk(seed):
             for event in events(execution.attempt + 1, 0.0):
                 if hasattr(event, "attempt"):
@@ -114,8 +114,8 @@ def test_a_change_that_the_table_does_not_have_is_refused() -> None:
     done = machine.advance(replace(before, state=Waiting(since=0.0)), Ticked(), 0.0)
     with pytest.raises(InvalidTransition, match="Waiting --Ticked--> Queued"):
         transitions.check(done, Ticked(), before)
+    waiting = replace(before, state=Waiting(since=0.0), attempt=2)
     with pytest.raises(InvalidTransition, match="attempt 1 to 2"):
-        waiting = replace(before, state=Waiting(since=0.0), attempt=2)
         transitions.check(before, Ticked(), waiting)
 
 

@@ -83,15 +83,14 @@ class Calls:
             self.in_flight[entry.execution.uid] = effect.attempt
         refusal = self._refusal()
         if refusal is not None:
-            world.at(
-                asked_at + 0.05, lambda: self._answer(entry, effect, refusal, asked_at), "refuse", effect
-            )
+            back_at = asked_at + (rng.uniform(0, 8) if self._is_slow else 0.05)
+            world.at(back_at, lambda: self._answer(entry, effect, refusal, asked_at), "refuse", entry, effect)
             return
-        if is_create and world.chance("late_create"):
+        if is_create and world.chance("late_create", 2.0):
             # What this process has not yet sent dies with it; what it has sent arrives within the settle time.
             self._time_out(entry, effect, asked_at)
-            leaves_at = asked_at + rng.uniform(0, DEADLINE_S)
-            under_way_s = rng.uniform(0, world.traits.settle_s * 0.6)
+            leaves_at = asked_at + rng.triangular(0, DEADLINE_S, DEADLINE_S)
+            under_way_s = world.traits.settle_s * 0.6 * rng.triangular(0, 1, 1)
             world.at(
                 leaves_at, lambda: self._travel(entry, effect, asked_at, under_way_s), "leave", entry, effect
             )
@@ -119,7 +118,7 @@ class Calls:
             self._time_out(entry, effect, asked_at)
             return
         world.at(back_at, lambda: self._answer(entry, effect, event, asked_at), "answer", entry, event)
-        if world.chance("duplicate"):
+        if world.chance("duplicate", 2.0):
             again_at = back_at + rng.choice((0.01, 5.0, 13.0, 25.0))
             again = _event(effect, event, asked_at)
             world.at(again_at, lambda: world.reconciler.apply(entry, again), "again", entry, event)
@@ -134,7 +133,7 @@ class Calls:
         for fault, kinds in self._refusals:
             if self._world.chance(fault, 0.3 if fault == "refuse" else 1.0):
                 kind = self._rng.choice(kinds)
-                wait_s = self._rng.choice((None, 7.0)) if fault == "throttle" else None
+                wait_s = self._rng.choice((None, 7.0)) if fault in ("throttle", "refuse") else None
                 return Fault(kind=kind, reason=f"SIM_{kind.name}", message=fault, retry_after_s=wait_s)
         return None
 

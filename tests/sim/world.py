@@ -54,7 +54,7 @@ FAULTS = (
 BEGIN = 1_000.0
 FAULTS_END_AT = 400.0
 LEAP_S = 1.0
-SETTLE_S = (8.0, 20.0)
+SETTLE_S = (8.0, 30.0)
 """Shorter and longer than the deadline of a call."""
 LIMIT_S = 100_000.0
 STEP_LIMIT = 6_000
@@ -157,7 +157,7 @@ class World:
         for execution in self.executions:
             self.at(self._now + self.rng.uniform(0, 5), partial(self._create, execution), "create")
             if "abort" in self.faults and self.rng.random() < 0.6:
-                when = self._now + self.rng.choice((0.0, 5.0, 8.0, 20.0, 60.0, 200.0)) + self.rng.random()
+                when = self._now + self.rng.choice((0.0, 5.0, 8.0, 15.0, 30.0, 90.0)) + self.rng.random()
                 self.at(when, partial(self._abort, execution.uid), "abort", outlives=True)
         steps = 0
         while self._heap:
