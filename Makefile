@@ -51,7 +51,7 @@ proto: $(STAMP)  ## Generate service/propwash/pb from proto/
 	$(BIN)/python proto/generate.py
 
 $(BUF): tools/buf/package.json tools/buf/package-lock.json
-	cd tools/buf && npm ci --silent --no-fund --no-audit
+	cd tools/buf && npm install --silent --no-save --ignore-scripts --no-fund --no-audit
 	@touch $(BUF)
 
 proto-check: $(STAMP) $(BUF)  ## Lint the protos, check their format, and look for breaking changes

@@ -133,7 +133,7 @@ class Calls:
         for fault, kinds in self._refusals:
             if self._world.chance(fault, 0.3 if fault == "refuse" else 1.0):
                 kind = self._rng.choice(kinds)
-                wait_s = self._rng.choice((None, 7.0)) if fault in ("throttle", "refuse") else None
+                wait_s = self._rng.choice((None, 7.0, 30.0)) if fault in ("throttle", "refuse") else None
                 return Fault(kind=kind, reason=f"SIM_{kind.name}", message=fault, retry_after_s=wait_s)
         return None
 

@@ -157,7 +157,7 @@ class World:
         for execution in self.executions:
             self.at(self._now + self.rng.uniform(0, 5), partial(self._create, execution), "create")
             if "abort" in self.faults and self.rng.random() < 0.6:
-                when = self._now + self.rng.choice((0.0, 5.0, 8.0, 15.0, 30.0, 90.0)) + self.rng.random()
+                when = self._now + self.rng.choice((0.0, 5.0, 10.0, 20.0, 90.0)) + self.rng.uniform(0, 6)
                 self.at(when, partial(self._abort, execution.uid), "abort", outlives=True)
         steps = 0
         while self._heap:
@@ -189,7 +189,7 @@ class World:
         rng = self.rng
 
         def deadline(chance: float) -> float | None:
-            return rng.choice((5.0, 40.0, 150.0)) if rng.random() < chance else None
+            return rng.choice((2.0, 5.0, 40.0, 150.0)) if rng.random() < chance else None
 
         policy = Policy(
             max_attempts=rng.choice((1, 2, 3)),
