@@ -51,7 +51,7 @@ class BigQueryHandler(Handler[BigQuerySpec]):
     spec_type: ClassVar[type[Spec]] = BigQuerySpec
     description: ClassVar[str] = "Query jobs on Google BigQuery."
     traits: ClassVar[Traits] = Traits(
-        has_unique_names=True, settle_s=60.0, poll_floor_s=1.0, poll_ceiling_s=10.0
+        has_unique_names=True, settle_s=60.0, poll_floor_s=1.0, poll_ceiling_s=5.0
     )
     batch_size: ClassVar[int] = 10_000
 

@@ -1,0 +1,101 @@
+"""The protocols at which the parts meet: Clock, Store, Handlers, Executions, Instrument, and what they exchange.
+
+The engine sees nothing else of the outside; the composition root gives it the concrete classes.
+"""
+
+from propwash.ports.clock import Clock
+from propwash.ports.commits import (
+    Bury,
+    Change,
+    CommitResult,
+    Committed,
+    Duplicate,
+    DuplicateOf,
+    Group,
+    Insert,
+    Stale,
+    Update,
+)
+from propwash.ports.executions import (
+    AlreadyEnded,
+    AlreadyExists,
+    Draft,
+    Executions,
+    NoSuchExecution,
+    NotAccepting,
+)
+from propwash.ports.handlers import Admission, FieldFault, HandlerInfo, Handlers, JobRequest, Refused
+from propwash.ports.instrument import Instrument
+from propwash.ports.queries import (
+    AllOf,
+    AnyOf,
+    ChangePage,
+    Compacted,
+    Comparator,
+    Comparison,
+    Filter,
+    Not,
+    Position,
+    Scope,
+    SnapshotPart,
+    StoredChange,
+)
+from propwash.ports.records import ExecutionName, Record, TaskRequest
+from propwash.ports.store import (
+    Store,
+    StoreCorrupt,
+    StoreError,
+    StoreLocked,
+    StoreNotWritable,
+    StoreTooNew,
+    StoreUnavailable,
+)
+
+__all__ = [
+    "Admission",
+    "AllOf",
+    "AlreadyEnded",
+    "AlreadyExists",
+    "AnyOf",
+    "Bury",
+    "Change",
+    "ChangePage",
+    "Clock",
+    "CommitResult",
+    "Committed",
+    "Compacted",
+    "Comparator",
+    "Comparison",
+    "Draft",
+    "Duplicate",
+    "DuplicateOf",
+    "ExecutionName",
+    "Executions",
+    "FieldFault",
+    "Filter",
+    "Group",
+    "HandlerInfo",
+    "Handlers",
+    "Insert",
+    "Instrument",
+    "JobRequest",
+    "NoSuchExecution",
+    "Not",
+    "NotAccepting",
+    "Position",
+    "Record",
+    "Refused",
+    "Scope",
+    "SnapshotPart",
+    "Stale",
+    "Store",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreLocked",
+    "StoreNotWritable",
+    "StoreTooNew",
+    "StoreUnavailable",
+    "StoredChange",
+    "TaskRequest",
+    "Update",
+]

@@ -1,0 +1,85 @@
+"""What the engine offers to the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from propwash.core.model import (
+    Policy,
+)
+from propwash.ports.commits import (
+    DuplicateOf,
+)
+from propwash.ports.records import ExecutionName, Record, TaskRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An execution that a client asks for."""
+
+    name: ExecutionName
+    request: TaskRequest
+    policy: Policy
+
+
+class AlreadyExists(Exception):
+    """A draft collides: its name is taken, or its request id was used with another body.
+
+    existing is what is there; differences are the paths of the fields that differ.
+    """
+
+    def __init__(self, index: int, of: DuplicateOf, existing: Record, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"{existing.name} exists and differs in: {', '.join(differences) or 'its name alone'}"
+        )
+        self.index = index
+        self.of = of
+        self.existing = existing
+        self.differences = tuple(differences)
+
+
+class NoSuchExecution(Exception):
+    """There is no execution of that name."""
+
+
+class AlreadyEnded(Exception):
+    """The execution is terminal and was not ended by an abort."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(f"{record.name} is {record.execution.phase.name}")
+        self.record = record
+
+
+class NotAccepting(Exception):
+    """The engine takes nothing new now: it drains, starts, or its store does not take commits. Safe to repeat."""
+
+
+class Executions(Protocol):
+    """What the engine offers to the API. Every answer is durable before it is given."""
+
+    async def create(self, drafts: Sequence[Draft]) -> Sequence[Record]:
+        """Accept all drafts in one commit, or none; a repeat of a request id answers what is there.
+
+        Raises Refused, AlreadyExists or NotAccepting.
+        """
+
+    async def validate(self, draft: Draft) -> Record:
+        """Check all that create checks, with a dry run at the remote system, and store nothing.
+
+        Raises Refused (also for what the remote system refuses), AlreadyExists or NotAccepting.
+        """
+
+    async def abort(self, name: ExecutionName, *, message: str, allow_missing: bool) -> Record | None:
+        """Ask for the end; None where the abort was buried for a name that is not there yet.
+
+        Raises NoSuchExecution, AlreadyEnded or NotAccepting. An abort of an aborted execution answers it.
+        """
+
+    async def newer_than(self, seq: int) -> int:
+        """Return the newest committed sequence number as soon as it is greater than seq."""
+
+    @property
+    def is_accepting(self) -> bool:
+        """Whether create is taken now."""

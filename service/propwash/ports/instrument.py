@@ -1,0 +1,57 @@
+"""The one seam for metrics and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from propwash.core.effects import Effect
+from propwash.core.events import Event
+from propwash.core.model import (
+    Execution,
+)
+from propwash.ports.records import ExecutionName
+
+
+class Instrument(Protocol):
+    """The one seam for metrics and logs. Every method returns at once and raises nothing."""
+
+    def stepped(
+        self,
+        name: ExecutionName,
+        before: Execution | None,
+        event: Event | None,
+        after: Execution,
+        effects: Sequence[Effect],
+    ) -> None:
+        """An execution was created (before and event are None), loaded, or stepped, and the result is durable."""
+
+    def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
+        """A call to a handler ended; code is OK or the fault's kind and reason."""
+
+    def committed(self, *, changes: int, seconds: float) -> None:
+        """A group commit ended."""
+
+    def commit_failed(self, message: str) -> None:
+        """A group commit failed and will be tried again."""
+
+    def queued(self, *, lane: str, depth: int) -> None:
+        """A work queue's depth changed."""
+
+    def dequeued(self, *, lane: str, seconds: float) -> None:
+        """Work left its queue after so long."""
+
+    def lagged(self, seconds: float) -> None:
+        """How late the loop was at one beat."""
+
+    def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
+        """A pool's occupancy changed."""
+
+    def swept(self, *, task_type: str, connection: str, listed: int, orphans: int) -> None:
+        """A sweep ended."""
+
+    def forgot(self, name: ExecutionName, after: Execution) -> None:
+        """A terminal execution left memory."""
+
+    def trouble(self, component: str, message: str, **fields: str) -> None:
+        """Something failed that a person should know of; one line a failure."""
