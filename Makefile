@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := $(VENV)/.locked
 STAMP := $(VENV)/.ready
 UV_VERSION := 0.13.9
 WORKERS ?= 2
@@ -15,16 +17,21 @@ help:  ## List the targets
 
 setup: $(STAMP)  ## Make .venv with the locked set of packages
 
-# The installer is tried in its fast form first; where it cannot be had, pip installs the same locked bytes.
-$(STAMP): requirements/dev.lock pyproject.toml
+# The fast installer is tried first, with the index that pip is set up for, since it does not read pip's own settings.
+# Where it cannot be had, pip installs the same locked bytes.
+$(LOCKED): requirements/dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "propwash needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing the locked set into $(VENV)"
-	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION) 2>/dev/null \
-		&& $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.lock 2>/dev/null; then :; \
-	else $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock; fi
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null || true)}}; \
+	if $(PIP) install -q uv==$(UV_VERSION) 2>/dev/null \
+		&& UV_DEFAULT_INDEX=$$index $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.lock 2>/dev/null; then :; \
+	else $(PIP) install -q --require-hashes -r requirements/dev.lock; fi
+	@touch $(LOCKED)
+
+$(STAMP): $(LOCKED) pyproject.toml
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## Set up and run the main job: thousands of queries, aborts, faults, crashes, a leak check
@@ -33,12 +40,12 @@ demo: $(STAMP)  ## Set up and run the main job: thousands of queries, aborts, fa
 test: $(STAMP)  ## Set up and pass the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
 
-check: test lint proto-check  ## The tests, the linters and the checks of the protos
+check: lint proto-check test  ## The linters, the checks of the protos and the tests
 
 lint: $(STAMP)  ## ruff, mypy, the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy service/propwash plugins/propwash_bigquery tests
+	$(BIN)/mypy service/propwash plugins/propwash_bigquery tests proto docs
 	$(BIN)/lint-imports --no-cache
 
 chaos: $(STAMP)  ## Kill the server at 100 random moments and check the sandbox's ledger
@@ -51,7 +58,8 @@ proto: $(STAMP)  ## Generate service/propwash/pb from proto/
 	$(BIN)/python proto/generate.py
 
 $(BUF): tools/buf/package.json tools/buf/package-lock.json
-	cd tools/buf && npm install --silent --no-save --ignore-scripts --no-fund --no-audit
+	@command -v npm >/dev/null || { echo "buf comes with npm, which is not installed: apt-get install npm"; exit 1; }
+	cd tools/buf && npm install --loglevel=error --no-save --ignore-scripts --no-fund --no-audit
 	@touch $(BUF)
 
 proto-check: $(STAMP) $(BUF)  ## Lint the protos, check their format, and look for breaking changes
@@ -60,9 +68,9 @@ proto-check: $(STAMP) $(BUF)  ## Lint the protos, check their format, and look f
 proto-baseline: $(STAMP) $(BUF)  ## Renew the baseline that breaking changes are looked for against; at a release only
 	BUF=$(BUF) $(BIN)/python proto/check.py --renew
 
-lock:  ## Compile requirements/dev.lock anew
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras \
+lock: $(STAMP)  ## Compile requirements/dev.lock anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras \
 		--group dev pyproject.toml -o requirements/dev.lock
 
 clean:  ## Remove what was made
-	rm -rf $(VENV) tools/buf/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) tools/buf/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
