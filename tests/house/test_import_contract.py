@@ -31,6 +31,10 @@ ROUNDS: list[dict[str, tuple[str, str]]] = [
         "HTTP belongs to": ("engine/lanes.py", "import aiohttp"),
         "Plugins see the SDK": ("../../plugins/propwash_bigquery/spec.py", "import propwash.engine.lanes"),
         "The service imports no plugin": ("app.py", "import propwash_bigquery"),
+        "Plugins are blind to each other": (
+            "../../plugins/propwash_snowflake/__init__.py",
+            "import propwash_aws",
+        ),
     },
     {
         "The house": ("engine/lanes.py", "import propwash.store.sqlite"),
@@ -163,3 +167,20 @@ def test_the_core_imports_only_what_is_a_function_of_its_arguments() -> None:
                 if name.split(".")[0] not in PURE and name.split(".")[:2] != ["propwash", "core"]
             }
     assert found == set()
+
+
+def test_a_stand_in_shares_no_code_with_the_handler_that_it_tests() -> None:
+    for folder in (ROOT / "plugins").glob("*/sandbox"):
+        plugin = folder.parent.name
+        for path in sorted(folder.rglob("*.py")):
+            imported = {
+                node.module or ""
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.ImportFrom)
+            }
+            shared = [
+                name
+                for name in imported
+                if name.startswith(plugin) and not name.startswith(f"{plugin}.sandbox")
+            ]
+            assert shared == [], f"{path.relative_to(ROOT)} imports {shared[0]}"

@@ -6,14 +6,17 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
 from propwash.sandbox import (
+    Call,
     Limits,
     ManualClock,
+    MethodClass,
     Sandbox,
     SandboxOptions,
     Schedule,
@@ -192,3 +195,70 @@ async def test_an_unknown_stand_in_is_named() -> None:
     with pytest.raises(StandInError, match="no stand-in named 'bigquary'"):
         async with running_sandbox(SandboxOptions(stand_ins=["bigquary"])):
             pass
+
+
+async def test_a_body_may_say_which_of_two_methods_of_one_path_is_meant() -> None:
+    rig = Rig()
+    try:
+        (route,) = (route for route in rig.stand_in.routes() if route.name == "jobs.list")
+        shared = replace(
+            route,
+            classify=lambda call: (
+                ("jobs.peek", MethodClass.OTHER) if call.body == b"peek" else ("jobs.list", MethodClass.LIST)
+            ),
+        )
+        rig.break_with("throttle", methods=["list"])
+        path = {"project": "p"}
+        peeked = await rig.exchange.answer(shared, Call(path=path, body=b"peek"))
+        listed = await rig.exchange.answer(shared, Call(path=path))
+        assert [answer and answer.status for answer in (peeked, listed)] == [200, 403]
+        counted = rig.world.ledger.summary()["requests"]["bigquery"]
+        assert counted == {"jobs.peek": {"200": 1}, "jobs.list": {"403 throttle": 1}}
+    finally:
+        await rig.close()
+
+
+IDENTITIES = {"bigquery": {"accepted": ["new"], "expired": ["old"], "forbidden": ["poor"]}}
+
+
+async def test_who_may_call_is_set_and_the_refusal_is_in_the_systems_own_words(
+    http: aiohttp.ClientSession,
+) -> None:
+    assert await ask(http, "PUT", "/_sandbox/identities", IDENTITIES) == (200, IDENTITIES)
+    answers: dict[str | None, tuple[int, str]] = {}
+    for token in ("new", "old", "poor", "unheard-of", None):
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        async with http.get("/bigquery/v2/projects/p/jobs", headers=headers) as answer:
+            value = await answer.json()
+        answers[token] = (answer.status, "" if answer.ok else value["error"]["errors"][0]["reason"])
+    assert answers == {
+        "new": (200, ""),
+        "old": (401, "authError"),
+        "poor": (403, "accessDenied"),
+        "unheard-of": (401, "authError"),
+        None: (401, "authError"),
+    }
+    _, ledger = await ask(http, "GET", "/_sandbox/ledger")
+    codes = ledger["requests"]["bigquery"]["jobs.list"]
+    assert codes == {"200": 1, "401 expired": 1, "403 forbidden": 1, "401 unknown": 2}
+    await ask(http, "POST", "/_sandbox/reset")
+    assert await ask(http, "GET", "/_sandbox/identities") == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ([], "identities are an object"),
+        ({"bigquery": 1}, "bigquery: an object of lists"),
+        ({"bigquery": {"unknown": ["a"]}}, "unknown field 'unknown'"),
+        ({"bigquery": {"accepted": "a"}}, "bigquery.accepted: a list of strings"),
+        ({"nosuch": {}}, "no stand-in 'nosuch'"),
+    ],
+)
+async def test_identities_that_cannot_be_understood_change_nothing(
+    http: aiohttp.ClientSession, body: Any, said: str
+) -> None:
+    status, answer = await ask(http, "PUT", "/_sandbox/identities", body)
+    assert status == 400
+    assert said in answer["error"]
+    assert await ask(http, "GET", "/_sandbox/identities") == (200, {})

@@ -6,9 +6,10 @@ import propwash.sdk
 import propwash.sdk.testing
 
 SDK = """
-Claim Column Connection CreateRequest Deletion Handler Job Json Link ListedJob LogLine LogPage NotFound
-NotOffered Observation ParsedName Permanent Plugin RemoteName RemotePhase ResultPage Retryable Spec Throttled
-Traits Unavailable Value Verdict parse_remote_name
+CREDENTIALS_UNAVAILABLE CallLimits Checked Claim Column Connection CreateRequest Deletion Handler Job Json
+Link ListedJob LocalSecrets LogLine LogPage NotFound NotOffered Observation ParsedName Permanent Plugin Rate
+RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef Spec Throttled Traits Unavailable
+Value Verdict parse_remote_name
 """
 TESTING = """
 Backend HandlerBattery HandlerHarness PlainToyHandler ToyBackend ToyFault ToyGate ToyHandler ToyJob ToySpec

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from propwash.sandbox import Answer, Fault, FaultKind
+from propwash.sandbox import Answer, Fault, FaultKind, Standing
 
 HTTP_CODE: Final[dict[str, int]] = {
     "accessDenied": 403,
@@ -111,3 +111,12 @@ def refusal(fault: Fault) -> Answer:
         reason = {500: "internalError", 502: "badGateway"}.get(code, "backendError")
         error = BigQueryError(reason, "The service is currently unavailable.", code=code)
     return error.answer(retry_after_s=fault.retry_after_s)
+
+
+def denial(standing: Standing) -> Answer:
+    """What BigQuery says to a caller without valid credentials, and to one without permission."""
+    if standing is Standing.FORBIDDEN:
+        message = "Access Denied: User does not have bigquery.jobs.create permission in the project."
+        return BigQueryError("accessDenied", message, code=403).answer()
+    message = "Request had invalid authentication credentials. Expected OAuth 2 access token."
+    return BigQueryError("authError", message, code=401).answer()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from propwash.sandbox import Answer, Call, Fault, Handle, MethodClass, Route, World
+from propwash.sandbox import Answer, Call, Fault, Handle, MethodClass, Route, Standing, World
 from propwash_bigquery.sandbox.engine import Engine
-from propwash_bigquery.sandbox.errors import BigQueryError, refusal
+from propwash_bigquery.sandbox.errors import BigQueryError, denial, refusal
 from propwash_bigquery.sandbox.http_jobs import HttpJobs, answered
 from propwash_bigquery.sandbox.http_results import HttpResults
 from propwash_bigquery.sandbox.http_tables import HttpTables
@@ -74,6 +74,15 @@ class BigQueryStandIn:
     def refuse(self, fault: Fault) -> Answer:
         """BigQuery's own words for throttling, quota and failure."""
         return refusal(fault)
+
+    def identity(self, call: Call) -> str | None:
+        """The bearer token."""
+        scheme, _, token = call.headers.get("Authorization", "").partition(" ")
+        return token if scheme.lower() == "bearer" and token else None
+
+    def deny(self, standing: Standing) -> Answer:
+        """401 for a token that does not count, 403 for an account without permission."""
+        return denial(standing)
 
     def reset(self) -> None:
         """Forget all jobs and data; what runs is interrupted."""

@@ -130,6 +130,7 @@ class Admission:
                 request=record.request,
                 connection=plan.connection,
                 run_deadline_s=plan.policy.run_deadline_s,
+                hint=plan.hint,
             )
         )
         if isinstance(fault, Fault):

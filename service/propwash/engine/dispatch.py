@@ -113,6 +113,7 @@ class Dispatcher:
                         request=request,
                         connection=plan.connection,
                         run_deadline_s=plan.policy.run_deadline_s,
+                        hint=plan.hint,
                     )
                 )
                 if isinstance(job, Fault):

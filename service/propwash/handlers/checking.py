@@ -24,6 +24,7 @@ _ARGUMENTS = {
     "claims": 1,
     "hint": 2,
     "links": 3,
+    "check": 1,
     "close": 0,
 }
 _PURE = ("claims", "hint", "links")

@@ -92,6 +92,7 @@ class Desk:
             labels=job.request.labels,
             connection=target.connection,
             run_deadline_s=job.run_deadline_s,
+            hint=job.hint,
         )
 
     async def ask(

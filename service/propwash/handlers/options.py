@@ -14,6 +14,7 @@ _DEADLINES_S: Mapping[str, float] = {
     "validate": 60.0,
     "logs": 30.0,
     "results": 60.0,
+    "check": 60.0,
     "close": 5.0,
 }
 

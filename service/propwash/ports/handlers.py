@@ -64,6 +64,8 @@ class JobRequest:
     request: TaskRequest
     connection: str
     run_deadline_s: float | None = None
+    hint: bytes = b""
+    """The admission's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from propwash.sandbox.faults import (
     parse_rule,
     percent_rules,
 )
+from propwash.sandbox.identities import Identities, Standing
 from propwash.sandbox.ledger import Ledger, LedgerJob, LedgerState
 from propwash.sandbox.limits import Limits
 from propwash.sandbox.server import Sandbox, SandboxOptions, run_sandbox, running_sandbox, serve
@@ -32,6 +33,7 @@ __all__ = [
     "FaultPlanError",
     "FaultRule",
     "Handle",
+    "Identities",
     "Ledger",
     "LedgerJob",
     "LedgerState",
@@ -46,6 +48,7 @@ __all__ = [
     "SpeedControl",
     "StandIn",
     "StandInError",
+    "Standing",
     "SystemClock",
     "World",
     "installed",

@@ -1,4 +1,4 @@
-"""The admin endpoints under /_sandbox/: ledger, faults, speed, limits, reset and health, all JSON."""
+"""The admin endpoints under /_sandbox/: ledger, faults, speed, limits, identities, reset and health, all JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from propwash.sandbox.exchange import Exchange
 from propwash.sandbox.faults import FaultPlanError, parse_plan
+from propwash.sandbox.identities import IdentitiesError, parse_identities
 from propwash.sandbox.ledger import LedgerState
 from propwash.sandbox.limits import LimitsError, parse_limits
 from propwash.sandbox.speed import Speed, SpeedError, parse_speed
@@ -46,6 +47,8 @@ class Admin:
             ("PUT", "speed", self._put_speed),
             ("GET", "limits", self._limits),
             ("PUT", "limits", self._put_limits),
+            ("GET", "identities", self._identities),
+            ("PUT", "identities", self._put_identities),
             ("POST", "reset", self._reset),
         ):
             router.add_route(verb, f"/_sandbox/{path}", _endpoint(answer))
@@ -105,12 +108,24 @@ class Admin:
             exchange.gate.set(limits)
         return self._limits(request, None)
 
+    def _identities(self, _request: web.Request, _body: object) -> dict[str, Any]:
+        return self._world.identities.as_json()
+
+    def _put_identities(self, request: web.Request, body: object) -> dict[str, Any]:
+        wanted = parse_identities(body)
+        if unknown := sorted(set(wanted) - set(self._stand_ins)):
+            raise AdminError(f"no stand-in {unknown[0]!r}; there are: {', '.join(sorted(self._stand_ins))}")
+        for system, standings in wanted.items():
+            self._world.identities.set(system, standings)
+        return self._identities(request, None)
+
     def _reset(self, _request: web.Request, _body: object) -> dict[str, Any]:
         for exchange in self._exchanges.values():
             exchange.reset()
         for stand_in in self._stand_ins.values():
             stand_in.reset()
         self._world.ledger.clear()
+        self._world.identities.clear()
         return {}
 
 
@@ -125,7 +140,7 @@ def _endpoint(answer: Callable[[web.Request, object], dict[str, Any]]) -> Any:
         try:
             body = await request.json() if request.can_read_body else None
             return web.json_response(answer(request, body))
-        except (AdminError, FaultPlanError, SpeedError, LimitsError) as error:
+        except (AdminError, FaultPlanError, SpeedError, LimitsError, IdentitiesError) as error:
             return web.json_response({"error": str(error)}, status=400)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             return web.json_response({"error": f"the body is no JSON: {error}"}, status=400)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from propwash.sandbox.faults import Fault, FaultKind
+from propwash.sandbox.identities import Standing
 from propwash.sandbox.limits import Gate, Limits
 from propwash.sandbox.stand_in import Answer, Call, Route, StandIn, World
 
@@ -26,11 +27,19 @@ class Exchange:
 
     async def answer(self, route: Route, call: Call) -> Answer | None:
         """The answer to send, or None where the connection must close without one."""
+        if route.classify is not None:
+            name, method = route.classify(call)
+            route = replace(route, name=name, method=method)
         if not self.gate.enter():
             answer: Answer | None = self._stand_in.refuse(Fault(kind=FaultKind.THROTTLE))
             self._count(route, answer, "")
             return answer
         try:
+            standing = self._world.identities.standing(self._stand_in.name, self._stand_in.identity(call))
+            if standing is not Standing.ACCEPTED:
+                answer = self._stand_in.deny(standing)
+                self._count(route, answer, standing.value)
+                return answer
             fault = self._world.faults.draw(system=self._stand_in.name, method=route.method)
             if fault is None:
                 made = route.handle(call)

@@ -15,6 +15,7 @@ from multidict import MultiDict, MultiMapping
 
 from propwash.sandbox.clock import Clock, Schedule
 from propwash.sandbox.faults import Fault, FaultPlan, MethodClass
+from propwash.sandbox.identities import Identities, Standing
 from propwash.sandbox.ledger import Ledger
 from propwash.sandbox.speed import SpeedControl
 
@@ -32,6 +33,7 @@ class World:
     faults: FaultPlan
     speed: SpeedControl
     workers: Executor
+    identities: Identities = field(default_factory=Identities)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,13 +62,17 @@ Handle = Callable[[Call], Answer | Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One method of the remote system: HTTP verb ("*" for all), aiohttp path pattern, name for the ledger, class."""
+    """One method of the remote system: HTTP verb ("*" for all), aiohttp path pattern, name for the ledger, class.
+
+    Where several methods share one path and the body says which is meant, classify tells the call's own name and class.
+    """
 
     verb: str
     path: str
     name: str
     method: MethodClass
     handle: Handle
+    classify: Callable[[Call], tuple[str, MethodClass]] | None = None
 
 
 class StandIn(Protocol):
@@ -81,6 +87,14 @@ class StandIn(Protocol):
 
     def refuse(self, fault: Fault) -> Answer:
         """The system's own words for THROTTLE, QUOTA and SERVER_ERROR."""
+
+    def identity(self, call: Call) -> str | None:
+        """Who calls, by what the request shows: a bearer token, an access key's id, a key's fingerprint; None for
+        nothing.
+        """
+
+    def deny(self, standing: Standing) -> Answer:
+        """The system's own words for a caller that it does not accept."""
 
     def reset(self) -> None:
         """Forget all jobs and data, as at start."""

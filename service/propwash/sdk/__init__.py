@@ -3,9 +3,9 @@
 from propwash.core.events import Deletion
 from propwash.core.model import Claim, Json, Link, Observation, RemoteName, RemotePhase, Traits
 from propwash.core.names import ParsedName, parse_remote_name
+from propwash.sdk.connections import CallLimits, Checked, Connection, Rate
 from propwash.sdk.handler import (
     Column,
-    Connection,
     CreateRequest,
     Handler,
     Job,
@@ -18,9 +18,13 @@ from propwash.sdk.handler import (
     Spec,
     Value,
 )
+from propwash.sdk.secrets import CREDENTIALS_UNAVAILABLE, LocalSecrets, Secret, SecretReader, SecretRef
 from propwash.sdk.verdicts import NotFound, Permanent, Retryable, Throttled, Unavailable, Verdict
 
 __all__ = [
+    "CREDENTIALS_UNAVAILABLE",
+    "CallLimits",
+    "Checked",
     "Claim",
     "Column",
     "Connection",
@@ -31,6 +35,7 @@ __all__ = [
     "Json",
     "Link",
     "ListedJob",
+    "LocalSecrets",
     "LogLine",
     "LogPage",
     "NotFound",
@@ -39,10 +44,14 @@ __all__ = [
     "ParsedName",
     "Permanent",
     "Plugin",
+    "Rate",
     "RemoteName",
     "RemotePhase",
     "ResultPage",
     "Retryable",
+    "Secret",
+    "SecretReader",
+    "SecretRef",
     "Spec",
     "Throttled",
     "Traits",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 import pydantic
 
 from propwash.core.events import Deletion
 from propwash.core.model import Claim, ExecutionUid, Json, Link, Observation, RemoteName, Traits
+from propwash.sdk.connections import CallLimits, Checked, Connection
 from propwash.sdk.shaping import shape
 from propwash.sdk.verdicts import Verdict
 
@@ -55,17 +56,6 @@ MaybeAsync: TypeAlias = "T | Awaitable[T]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """A named remote account, as configured; credentials by reference only."""
-
-    name: str
-    endpoint: str = ""
-    """Base URL; empty means the system's public endpoint."""
-    settings: Mapping[str, Json] = field(default_factory=dict)
-    """What the handler's own connection model takes: project, region, credentials reference and so on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRequest(Generic[SpecT]):
     """One attempt's job, to be submitted under its name."""
 
@@ -81,6 +71,8 @@ class CreateRequest(Generic[SpecT]):
     connection: Connection
     run_deadline_s: float | None = None
     """Set as the system's own kill switch where it has one."""
+    hint: bytes = b""
+    """What hint() answered when the execution was admitted: the job goes where find and delete will look for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +144,10 @@ class Handler(abc.ABC, Generic[SpecT]):
     description: ClassVar[str] = ""
     batch_size: ClassVar[int] = 1000
     """The most metas that one get is given."""
+    limits: ClassVar[CallLimits] = CallLimits()
+    """How fast one connection may be called, as the remote system documents it."""
+    settings_type: ClassVar[type[pydantic.BaseModel] | None] = None
+    """The model of Connection.settings: checked when the server starts, and shown in the documentation."""
 
     @abc.abstractmethod
     def create(self, request: CreateRequest[SpecT]) -> MaybeAsync[Job]:
@@ -222,6 +218,12 @@ class Handler(abc.ABC, Generic[SpecT]):
     def links(self, connection: Connection, name: RemoteName, spec: SpecT) -> Sequence[Link]:
         """Console and log links, known from the start. No input or output."""
         return ()
+
+    def check(self, connection: Connection) -> MaybeAsync[Sequence[Checked]]:
+        """Verify a connection end to end, step by step, without making a job: reach the system, get in, and have each
+        permission that the handler needs. Optional; the steps after one that fails may be left out.
+        """
+        raise NotOffered
 
     async def close(self) -> None:
         """Release sessions and files; called once, at the end."""

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from propwash.core.model import Observation
-from propwash.sdk.handler import Connection, Handler, MaybeAsync, NotBatched, SpecT
+from propwash.sdk.connections import Connection
+from propwash.sdk.handler import Handler, MaybeAsync, NotBatched, SpecT
 from propwash.sdk.verdicts import NotFound, Verdict
 
 P = ParamSpec("P")

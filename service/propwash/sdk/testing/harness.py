@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 from propwash.core.model import ExecutionUid, Observation, RemoteName
 from propwash.core.names import remote_name
-from propwash.sdk.handler import Connection, CreateRequest, Handler, Job, NotOffered, SpecT, Value
+from propwash.sdk.connections import Connection
+from propwash.sdk.handler import CreateRequest, Handler, Job, NotOffered, SpecT, Value
 from propwash.sdk.testing.asking import ask, observe
 from propwash.sdk.verdicts import Verdict
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from propwash.core.model import RemoteName
-from propwash.sdk.handler import Connection, Handler
+from propwash.sdk.connections import Connection
+from propwash.sdk.handler import Handler
 from propwash.sdk.testing.harness import Backend, HandlerHarness
 from propwash.sdk.testing.toy_handler import ToySpec
 from propwash.sdk.testing.toy_system import Operation, ToyFault, ToySystem

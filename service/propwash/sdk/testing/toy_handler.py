@@ -10,7 +10,8 @@ import pydantic
 
 from propwash.core.events import Deletion
 from propwash.core.model import Claim, Link, Observation, RemoteName, RemotePhase, Traits
-from propwash.sdk.handler import Connection, CreateRequest, Handler, Job, ListedJob, Spec
+from propwash.sdk.connections import Connection
+from propwash.sdk.handler import CreateRequest, Handler, Job, ListedJob, Spec
 from propwash.sdk.testing.toy_system import Ending, ToyError, ToyJob, ToyState, ToySystem
 from propwash.sdk.verdicts import NotFound, Permanent, Throttled, Unavailable, Verdict
 

@@ -1,0 +1,16 @@
+"""Snowflake for Propwash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from propwash.sdk import Plugin
+
+
+def _make() -> Sequence[object]:
+    return ()
+
+
+plugin = Plugin(name="snowflake", make=_make)
+
+__all__ = ["plugin"]
