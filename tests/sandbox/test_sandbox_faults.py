@@ -123,10 +123,15 @@ async def test_an_unknown_state_shows_for_a_while(rig: Rig) -> None:
 
 
 async def test_a_list_may_miss_the_newest(rig: Rig) -> None:
-    for name in "abcde":
+    for name in "ab":
+        await rig.insert(name)
+    rig.pass_time(5)
+    for name in "cde":
         await rig.insert(name)
     rig.break_with("list_misses_newest")
     assert await rig.listed() == ["b", "a"]
+    rig.pass_time(5)
+    assert await rig.listed() == ["e", "d", "c", "b", "a"]
 
 
 async def test_an_ignored_cancel_has_no_effect_and_the_next_one_has(rig: Rig) -> None:

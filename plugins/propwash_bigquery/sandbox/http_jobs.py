@@ -20,7 +20,6 @@ from propwash_bigquery.sandbox.registry import Registry
 from propwash_bigquery.sandbox.requests import body_of, checked_configuration
 
 _MOST_LISTED = 1000
-_MISSED_BY_A_LIST = 3
 
 
 def answered(handle: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
@@ -110,12 +109,9 @@ class HttpJobs:
         if not wanted <= {"DONE", "PENDING", "RUNNING"}:
             raise BigQueryError("invalid", f"Invalid value for stateFilter: {', '.join(sorted(wanted))}")
         entries, token = self._matching(call, wanted, size, now)
-        if (
-            call.fault is not None
-            and call.fault.kind is FaultKind.LIST_MISSES_NEWEST
-            and not query.get("pageToken")
-        ):
-            entries = entries[_MISSED_BY_A_LIST:]
+        if call.fault is not None and call.fault.kind is FaultKind.LIST_MISSES_NEWEST:
+            known_at = now - call.fault.duration_s
+            entries = [job for job in entries if job.created_at <= known_at]
         if entries:
             self._show_unknown(entries[0], call, now)
         form = "full" if query.get("projection", "").lower() == "full" else "minimal"

@@ -37,7 +37,7 @@ class FaultKind(StrEnum):
     STUCK = "stuck"  # the created job runs until it is cancelled
     VANISHING = "vanishing"  # the created job is not found by get, list and delete for duration_s
     UNKNOWN_STATE = "unknown_state"  # the job shows a state name that nobody knows for duration_s
-    LIST_MISSES_NEWEST = "list_misses_newest"  # a list leaves out its newest entries
+    LIST_MISSES_NEWEST = "list_misses_newest"  # a list leaves out what is younger than duration_s
     CANCEL_IGNORED = "cancel_ignored"  # a job's first cancel is accepted and has no effect
 
 
@@ -62,6 +62,7 @@ _DURATION_S: dict[FaultKind, float] = {
     FaultKind.SLOW: 1.0,
     FaultKind.VANISHING: 2.0,
     FaultKind.UNKNOWN_STATE: 1.0,
+    FaultKind.LIST_MISSES_NEWEST: 5.0,
 }
 _FIELDS = frozenset(
     {"kind", "probability", "methods", "system", "limit", "status", "retry_after_s", "duration_s"}

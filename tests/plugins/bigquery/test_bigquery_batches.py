@@ -63,7 +63,9 @@ async def test_many_ended_and_gone_jobs_are_told_apart(rig: BigQueryRig) -> None
 
 
 async def test_list_that_misses_the_newest_ends_nothing(rig: BigQueryRig) -> None:
-    jobs = [await rig.handler.create(rig.long_request()) for _ in range(30)]
+    jobs = [await rig.handler.create(rig.long_request()) for _ in range(27)]
+    rig.advance(10)
+    jobs += [await rig.handler.create(rig.long_request()) for _ in range(3)]
     rig.fault(FaultKind.LIST_MISSES_NEWEST, MethodClass.LIST, limit=None)
     answers = await rig.handler.get(rig.connection, [job.meta for job in jobs])
     assert {type(one) for one in answers.values()} == {Observation}
