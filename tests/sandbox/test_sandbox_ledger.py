@@ -90,3 +90,16 @@ def test_pages_cover_every_match_once() -> None:
         page, after = ledger.page(after=after, size=5, wanted={"state": "finished"})
         found += [job.name for job in page]
     assert found == [f"j{index}" for index in range(1, 25, 2)]
+
+
+def test_every_system_has_figures_of_its_own() -> None:
+    ledger = Ledger()
+    first = ledger.created(system="one", account="p", name="a", labels={}, at=1.0)
+    ledger.created(system="two", account="p", name="a", labels={}, at=1.0)
+    ledger.created(system="two", account="p", name="a", labels={}, at=1.0)
+    ledger.ended(first, state=LedgerState.FINISHED, at=2.0)
+    nothing = {"finished": 0, "cancelled": 0, "failed": 0}
+    assert ledger.summary()["systems"] == {
+        "one": {**nothing, "total": 1, "live": 0, "finished": 1, "created_twice": 0},
+        "two": {**nothing, "total": 2, "live": 2, "created_twice": 1},
+    }

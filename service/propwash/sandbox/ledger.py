@@ -25,6 +25,9 @@ class LedgerState(StrEnum):
     FAILED = "failed"
 
 
+_OF_A_SYSTEM = ("total", *(state.value for state in LedgerState), "created_twice")
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class LedgerJob:
     """One job. Instants are seconds since the Unix epoch; ended_at is when the remote side knew the outcome."""
@@ -72,6 +75,7 @@ class Ledger:
         """Forget everything, as at start."""
         self._jobs: list[LedgerJob] = []
         self._states: Counter[LedgerState] = Counter()
+        self._systems: dict[str, Counter[str]] = {}
         self._live_names: Counter[tuple[str, str, str]] = Counter()
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._live_executions: Counter[str] = Counter()
@@ -109,6 +113,8 @@ class Ledger:
         )
         self._jobs.append(job)
         self._states[LedgerState.LIVE] += 1
+        of_system = self._systems.setdefault(system, Counter())
+        of_system.update(("total", LedgerState.LIVE.value))
         self._peak_live = max(self._peak_live, self._states[LedgerState.LIVE])
         if parent is not None:
             self._children += 1
@@ -123,6 +129,7 @@ class Ledger:
             if self._live_executions[job.execution] > 1:
                 self._overlapping.add(job.execution)
         self._created_twice += twice
+        of_system["created_twice"] += twice
         return job
 
     def started(self, job: LedgerJob, *, at: float) -> None:
@@ -136,6 +143,8 @@ class Ledger:
         job.state, job.ended_at = state, at
         self._states[LedgerState.LIVE] -= 1
         self._states[state] += 1
+        self._systems[job.system][LedgerState.LIVE.value] -= 1
+        self._systems[job.system][state.value] += 1
         if job.parent is not None:
             return
         self._live_names[job.system, job.account, job.name] -= 1
@@ -170,6 +179,10 @@ class Ledger:
             "duplicate_requests": self._duplicate_requests,
             "overlapping": len(self._overlapping),
             "overlapping_executions": sorted(self._overlapping)[:100],
+            "systems": {
+                system: {name: figures[name] for name in _OF_A_SYSTEM}
+                for system, figures in sorted(self._systems.items())
+            },
             "requests": {
                 system: {method: dict(codes) for method, codes in sorted(methods.items())}
                 for system, methods in sorted(self._requests.items())

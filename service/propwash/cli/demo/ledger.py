@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,8 @@ class LedgerFigures:
     faults: int
     calls: Mapping[str, int]
     """Requests by method, answered or not."""
+    systems: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By system: total, live, created_twice and the ways to end."""
 
 
 class SandboxAdmin:
@@ -78,6 +80,7 @@ class SandboxAdmin:
             duplicate_requests=summary["duplicate_requests"],
             faults=sum(summary["faults"].values()),
             calls=calls,
+            systems=summary["systems"],
         )
 
     async def endings(self) -> dict[str, float]:

@@ -86,6 +86,11 @@ def judge(evidence: Evidence) -> Verdict:
         "remote_jobs": settled.total,
         "remote_calls": sum(settled.calls.values()),
         **{f"remote_calls_{_key(method)}": count for method, count in sorted(settled.calls.items())},
+        **{
+            f"{system}_{name}": figures[name]
+            for system, figures in settled.systems.items()
+            for name in ("total", "live", "created_twice")
+        },
         "faults_injected": settled.faults,
         "duplicate_requests": settled.duplicate_requests,
         "latency_p50_s": percentile(latencies, 0.50),
