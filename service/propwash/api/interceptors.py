@@ -106,10 +106,10 @@ class Gate(grpc.aio.ServerInterceptor):
     def _guard(self, method: str, handler: _Handler) -> _Handler:
         parse = handler.request_deserializer
         if handler.unary_unary is not None and parse is not None:
-            call = self._unary(method, handler.unary_unary, parse)  # type: ignore[arg-type]
+            call = self._unary(method, handler.unary_unary, parse)  # type: ignore[arg-type]  # the stubs know the blocking kind
             return grpc.unary_unary_rpc_method_handler(call, None, handler.response_serializer)
         if handler.unary_stream is not None and parse is not None:
-            stream = self._stream(method, handler.unary_stream, parse)  # type: ignore[arg-type]
+            stream = self._stream(method, handler.unary_stream, parse)  # type: ignore[arg-type]  # the stubs know the blocking kind
             return grpc.unary_stream_rpc_method_handler(stream, None, handler.response_serializer)
         return handler
 

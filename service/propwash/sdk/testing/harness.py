@@ -94,7 +94,7 @@ class HandlerHarness(Generic[SpecT]):
     def parse(self, spec: Mapping[str, object]) -> SpecT:
         """The spec as the service parses it; raises pydantic.ValidationError."""
         # spec_type is a class variable, which cannot name the type parameter; the host relies on the same.
-        return self.handler.spec_type.model_validate(dict(spec))  # type: ignore[return-value]
+        return self.handler.spec_type.model_validate(dict(spec))  # type: ignore[return-value]  # its type is SpecT's
 
     def hint_of(self, request: CreateRequest[SpecT]) -> bytes:
         """What the handler wants to be given back with the name."""
