@@ -286,13 +286,6 @@ def test_a_failed_attempt_is_remembered_and_holds_no_tokens_meanwhile() -> None:
     assert (begun.attempt, begun.holds_tokens) == (2, False)
 
 
-def test_a_poll_that_tells_nothing_new_is_not_committed() -> None:
-    before = after(launched(queued()), (1.0, created(RUNNING)))
-    polled = after(before, (3.0, Observed(attempt=1, observation=RUNNING, asked_at=2.5)))
-    assert polled is not before
-    assert not machine.is_durable_change(before, polled)
-
-
 def test_links_and_meta_of_the_last_job_stay() -> None:
     done = after(launched(queued()), (1.0, created()), (2.0, ABORT), (3.0, deleted(GONE, 2.5)))
     assert isinstance(done.state, Done)

@@ -11,35 +11,43 @@ from propwash.core.throttle import DECREASE, FLOOR_FRACTION, Throttle
 GAPS = st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 0.5, 2.0, 30.0)), min_size=1, max_size=120)
 
 
-@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), gaps=GAPS, slowed=st.sets(st.integers(0, 119)))
+@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), gaps=GAPS)
 def test_no_window_passes_more_than_burst_and_rate_allow(
+    rate: float, burst: float, gaps: list[float]
+) -> None:
+    throttle, now, gone = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0, list[float]()
+    for gap in gaps:
+        now += gap
+        throttle, at = throttle.reserve(now)
+        assert at >= max([now, *gone])
+        gone.append(at)
+    for first, began in enumerate(gone):
+        for last in range(first, len(gone)):
+            assert last - first + 1 <= burst + rate * (gone[last] - began) + 1e-6
+
+
+@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), gaps=GAPS, slowed=st.sets(st.integers(0, 119)))
+def test_who_waits_for_each_turn_is_slowed_at_once(
     rate: float, burst: float, gaps: list[float], slowed: set[int]
 ) -> None:
-    throttle, now, taken = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0, list[float]()
+    throttle, now, gone = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0, list[float]()
     for index, gap in enumerate(gaps):
         now += gap
         if index in slowed:
             throttle = throttle.slowed(now)
-        if throttle.wait_s(now) == 0.0:
-            throttle = throttle.take(now)
-            taken.append(now)
-    for first, began in enumerate(taken):
-        for last in range(first, len(taken)):
-            assert last - first + 1 <= burst + rate * (taken[last] - began) + 1e-6
+        throttle, now = throttle.reserve(now)
+        gone.append(now)
+    for first, began in enumerate(gone):
+        for last in range(first, len(gone)):
+            assert last - first + 1 <= burst + rate * (gone[last] - began) + 1e-6
 
 
-@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), calls=st.integers(1, 60))
-def test_who_waits_as_told_may_go(rate: float, burst: float, calls: int) -> None:
-    throttle, now = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0
-    for _ in range(calls):
-        now += throttle.wait_s(now) + 1e-9
-        throttle = throttle.take(now)
-
-
-def test_a_call_that_may_not_go_is_refused() -> None:
-    throttle = Throttle.full(rate=1.0, burst=1.0, now=0.0).take(0.0)
-    with pytest.raises(ValueError, match="no call may go yet"):
-        throttle.take(0.5)
+def test_several_calls_are_a_debt_that_the_next_waits_for() -> None:
+    throttle, at = Throttle.full(rate=10.0, burst=5.0, now=0.0).reserve(0.0, 25)
+    assert at == 0.0
+    assert throttle.level == -20.0
+    assert throttle.reserve(0.0)[1] == pytest.approx(2.1)
+    assert throttle.wait_s(3.0) == 0.0
 
 
 def test_retry_after_closes_the_bucket_until_then() -> None:
@@ -65,7 +73,7 @@ def test_it_slows_down_to_a_floor_and_recovers_to_what_is_configured() -> None:
 
 
 def test_time_that_stands_still_or_runs_back_changes_nothing() -> None:
-    throttle = Throttle.full(rate=10.0, burst=5.0, now=5.0).take(5.0)
+    throttle = Throttle.full(rate=10.0, burst=5.0, now=5.0).reserve(5.0)[0]
     assert throttle.at_time(5.0) is throttle
     assert throttle.at_time(4.0) is throttle
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,13 +12,13 @@ from propwash.core.events import Event
 from propwash.core.model import Execution, OutcomeKind, Phase, Policy, Traits
 from propwash.engine.engine import Engine
 from propwash.engine.options import EngineOptions
-from propwash.handlers.connections import Connections
+from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
 from propwash.handlers.registry import load
-from propwash.ports import Draft, ExecutionName, Record, TaskRequest
-from propwash.sdk import Plugin, Value
-from propwash.sdk.testing import ToyHandler, ToySystem
+from propwash.ports import Clock, Draft, ExecutionName, Record, TaskRequest
+from propwash.sdk import Handler, Plugin, Value
+from propwash.sdk.testing import ToyHandler, ToySpec, ToySystem
 from propwash.store.memory import MemoryStore
 from tests.engine.virtual_time import LoopClock
 
@@ -38,7 +38,7 @@ class EngineStep:
 class EngineLog:
     """An Instrument that remembers."""
 
-    clock: LoopClock
+    clock: Clock
     steps: list[EngineStep] = field(default_factory=list)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
@@ -114,7 +114,15 @@ def draft_of(
 class EngineRig:
     """The world of one test. Each crash or restart leaves the toy system as it is."""
 
-    def __init__(self, options: EngineOptions, traits: Traits, system: ToySystem) -> None:
+    def __init__(
+        self,
+        options: EngineOptions,
+        traits: Traits,
+        system: ToySystem,
+        *,
+        handler: Callable[[ToySystem], Handler[ToySpec]],
+        connections: Sequence[ConfiguredConnection],
+    ) -> None:
         self.clock = LoopClock()
         system.now = self.clock.now
         system.has_unique_names = traits.has_unique_names
@@ -123,19 +131,21 @@ class EngineRig:
         self.store = MemoryStore(owner=OWNER)
         self.options = options
         self._traits = traits
+        self._handler = handler
+        self.connections = connections
         self._is_up = False
         self._failed: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
-        traits = self._traits
-
-        class RigHandler(ToyHandler):
-            pass
-
-        RigHandler.traits = traits
-        plugin = Plugin(name="toys", make=lambda: (RigHandler(self.system),))
+        handler = self._handler(self.system)
+        # Of this object alone: the class is shared by all tests.
+        setattr(handler, "traits", self._traits)  # noqa: B010  a class variable for mypy
+        plugin = Plugin(name="toys", make=lambda: (handler,))
         self.host = HandlerHost(
-            await load([given(plugin)]), connections=Connections(), clock=self.clock, instrument=self.log
+            await load([given(plugin)]),
+            connections=Connections(self.connections),
+            clock=self.clock,
+            instrument=self.log,
         )
         await self.store.open()
         self.engine = Engine(
@@ -225,6 +235,8 @@ async def engine_rig(
     *,
     traits: Traits | None = None,
     system: ToySystem | None = None,
+    handler: Callable[[ToySystem], Handler[ToySpec]] = ToyHandler,
+    connections: Sequence[ConfiguredConnection] = (),
     **pools: int,
 ) -> AsyncIterator[EngineRig]:
     """A started engine. Its sweep is rare unless options say otherwise, and its polls are every second."""
@@ -233,6 +245,8 @@ async def engine_rig(
         replace(chosen, pools=pools) if pools else chosen,
         traits or Traits(settle_s=5.0, poll_floor_s=1.0, poll_ceiling_s=5.0),
         system or ToySystem(),
+        handler=handler,
+        connections=connections,
     )
     await rig.start()
     try:

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from propwash.core.model import ExecutionUid, Fault, FaultKind
+from propwash.engine.budgets import Budget
 from propwash.engine.lanes import Lane, Urgency, Work
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.engine.supervision import Supervisor, TaskDied
@@ -144,7 +145,7 @@ class LaneRig:
             clock=self.clock,
             supervisor=self.supervisor,
             instrument=self.log,
-            limit=RateLimit(rate=rate, burst=burst),
+            budget=Budget(self.clock, RateLimit(rate=rate, burst=burst)),
             concurrency=concurrency,
         )
 

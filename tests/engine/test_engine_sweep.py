@@ -78,7 +78,7 @@ def test_trouble_is_told_and_the_next_sweep_tries_again() -> None:
             rig.system.plan("cancel", ToyFault.CRASH)
             await rig.after(70.0)
             assert rig.live() == 0
-            assert [component for component, _ in rig.log.troubles] == ["sweep"] * 3
+            assert [component for component, _ in rig.log.troubles] == ["sweep"] * 2
 
     run(play())
 
@@ -152,5 +152,21 @@ def test_an_orphan_is_waited_for_again_after_a_restart(crash: bool) -> None:
             assert rig.live() == (1 if crash else 0)
             await rig.after(20.0)
             assert rig.live() == 0
+
+    run(play())
+
+
+def test_a_search_that_fails_is_told_once_until_its_reason_changes() -> None:
+    async def play() -> None:
+        async with engine_rig(OFTEN) as rig:
+            await rig.after(1.0)
+            rig.system.plan("list", ToyFault.DOWN, times=20)
+            await rig.after(200.0)
+            assert rig.log.troubles == [("sweep", "not now")]
+            rig.system.plan("list", ToyFault.CRASH)
+            rig.system.plan("list", ToyFault.DOWN)
+            await rig.after(30.0)
+            assert len(rig.log.troubles) == 3
+            assert rig.count("list") > 20
 
     run(play())

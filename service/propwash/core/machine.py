@@ -158,6 +158,12 @@ def is_durable_change(before: Execution, after: Execution) -> bool:
         return False
     old, new = before.state, after.state
     match old, new:
+        case Launching(), Launching():
+            return (old.create, old.settled_at, old.has_doubted) != (
+                new.create,
+                new.settled_at,
+                new.has_doubted,
+            ) or _trouble_shown(old.trouble) != _trouble_shown(new.trouble)
         case Running(), Running():
             return (
                 old.observation != new.observation

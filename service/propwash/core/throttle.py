@@ -52,12 +52,13 @@ class Throttle:
             return later.closed_until - now
         return 0.0 if later.level >= 1.0 else (1.0 - later.level) / later.rate
 
-    def take(self, now: Instant) -> Throttle:
-        """The bucket after one call. Raises ValueError where none may go yet."""
+    def reserve(self, now: Instant, calls: int = 1) -> tuple[Throttle, Instant]:
+        """The bucket after so many calls, and the instant from which they may go.
+
+        Calls go in the order of their reservations; what is reserved ahead of time is a debt, a level below 0.
+        """
         later = self.at_time(now)
-        if later.closed_until > now or later.level < 1.0:
-            raise ValueError("no call may go yet")
-        return replace(later, level=later.level - 1.0)
+        return replace(later, level=later.level - calls), now + later.wait_s(now)
 
     def slowed(self, now: Instant, *, retry_after_s: float | None = None) -> Throttle:
         """The bucket after an answer that asks us to slow down."""

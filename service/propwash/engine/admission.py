@@ -10,8 +10,6 @@ from propwash.core.events import AbortRequested
 from propwash.core.model import (
     Done,
     Execution,
-    Fault,
-    FaultKind,
     Outcome,
     OutcomeKind,
     Plan,
@@ -19,6 +17,8 @@ from propwash.core.model import (
 )
 from propwash.core.names import remote_name
 from propwash.core.pool import Ledger, Overclaimed
+from propwash.engine.budgets import Budgets
+from propwash.engine.dry_run import dry_run
 from propwash.engine.ids import new_uid
 from propwash.engine.journal import Journal
 from propwash.engine.reconciler import Reconciler
@@ -34,7 +34,6 @@ from propwash.ports import (
     Duplicate,
     DuplicateOf,
     ExecutionName,
-    FieldFault,
     Handlers,
     JobRequest,
     NoSuchExecution,
@@ -54,6 +53,7 @@ class Admission:
         clock: Clock,
         store: Store,
         handlers: Handlers,
+        budgets: Budgets,
         journal: Journal,
         reconciler: Reconciler,
         ledger: Ledger,
@@ -62,6 +62,7 @@ class Admission:
         self._clock = clock
         self._store = store
         self._handlers = handlers
+        self._budgets = budgets
         self._journal = journal
         self._reconciler = reconciler
         self._ledger = ledger
@@ -121,7 +122,7 @@ class Admission:
         if answers:
             return answers[0]
         plan = record.execution.plan
-        fault = await self._handlers.validate(
+        await dry_run(
             JobRequest(
                 name=remote_name(owner=self._store.owner, uid=record.execution.uid, attempt=1),
                 owner=self._store.owner,
@@ -131,14 +132,10 @@ class Admission:
                 connection=plan.connection,
                 run_deadline_s=plan.policy.run_deadline_s,
                 hint=plan.hint,
-            )
+            ),
+            handlers=self._handlers,
+            budgets=self._budgets,
         )
-        if isinstance(fault, Fault):
-            if fault.kind in (FaultKind.PERMANENT, FaultKind.RETRYABLE):
-                raise Refused(
-                    fault.reason, fault.message, faults=[FieldFault(path="spec", message=fault.message)]
-                )
-            raise NotAccepting(f"the dry run got no answer: {fault.message}")
         return record
 
     async def abort(self, name: ExecutionName, *, message: str, allow_missing: bool) -> Record | None:
@@ -182,7 +179,7 @@ class Admission:
             raise NotAccepting("the store takes no commits at the moment")
 
     def _new_record(self, draft: Draft) -> Record:
-        admitted = self._handlers.admit(draft.request)
+        admitted = self._handlers.admit(draft.request, project=draft.name.project, domain=draft.name.domain)
         try:
             self._ledger.check(admitted.claims)
         except Overclaimed as error:

@@ -11,6 +11,7 @@ from propwash.core.effects import Effect
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Verb
 from propwash.core.model import Execution, Fault, FaultKind, RemoteName
 from propwash.core.names import remote_name
+from propwash.engine.budgets import Budgets, CallClass
 from propwash.engine.lanes import Call, Lane, Urgency, Work
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
@@ -18,6 +19,7 @@ from propwash.engine.supervision import Supervisor
 from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument, JobRequest, Store, StoreError, TaskRequest
 
+_CLASS = {Verb.CREATE: CallClass.WRITE, Verb.FIND: CallClass.READ, Verb.DELETE: CallClass.DELETE}
 _URGENCY = {Verb.CREATE: Urgency.NEW, Verb.FIND: Urgency.NEW, Verb.DELETE: Urgency.ABORT}
 
 
@@ -33,6 +35,7 @@ class Dispatcher:
         instrument: Instrument,
         supervisor: Supervisor,
         options: EngineOptions,
+        budgets: Budgets,
         observer: Observer,
         reply: Callable[[Entry, Verb, Event | None], None],
     ) -> None:
@@ -42,6 +45,7 @@ class Dispatcher:
         self._instrument = instrument
         self._supervisor = supervisor
         self._options = options
+        self._budgets = budgets
         self._observer = observer
         self._reply = reply
         self._lanes: dict[tuple[str, str, Verb], Lane] = {}
@@ -155,14 +159,12 @@ class Dispatcher:
         plan = execution.plan
         key = (self._handlers.handler_key(plan.task_type), plan.connection, verb)
         if key not in self._lanes:
-            options = self._options
-            limits = {Verb.CREATE: options.writes, Verb.FIND: options.reads, Verb.DELETE: options.deletes}
             self._lanes[key] = Lane(
                 f"{key[0]}/{plan.connection}/{verb.value}",
                 clock=self._clock,
                 supervisor=self._supervisor,
                 instrument=self._instrument,
-                limit=limits[verb],
-                concurrency=options.concurrency,
+                budget=self._budgets.of(plan.task_type, plan.connection, _CLASS[verb]),
+                concurrency=self._options.concurrency,
             )
         return self._lanes[key]

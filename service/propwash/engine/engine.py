@@ -8,6 +8,7 @@ from propwash.core.effects import Effect
 from propwash.core.model import Execution, Instant, Waiting
 from propwash.core.pool import Ledger
 from propwash.engine.admission import Admission
+from propwash.engine.budgets import Budgets
 from propwash.engine.dispatch import Dispatcher
 from propwash.engine.journal import Journal
 from propwash.engine.observation import Observer
@@ -51,12 +52,14 @@ class Engine:
             perform=self._perform,
             withdraw_create=self._withdraw_create,
         )
+        budgets = Budgets(clock=clock, handlers=handlers, options=options)
         self._observer = Observer(
             clock=clock,
             handlers=handlers,
             instrument=instrument,
             supervisor=self._supervisor,
             options=options,
+            budgets=budgets,
             reply=self._reconciler.reply,
         )
         self._dispatcher = Dispatcher(
@@ -66,6 +69,7 @@ class Engine:
             instrument=instrument,
             supervisor=self._supervisor,
             options=options,
+            budgets=budgets,
             observer=self._observer,
             reply=self._reconciler.reply,
         )
@@ -76,11 +80,13 @@ class Engine:
             instrument=instrument,
             table=self._table,
             options=options,
+            budgets=budgets,
         )
         self.executions = Admission(
             clock=clock,
             store=store,
             handlers=handlers,
+            budgets=budgets,
             journal=self._journal,
             reconciler=self._reconciler,
             ledger=self._ledger,

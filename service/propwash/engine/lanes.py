@@ -1,4 +1,4 @@
-"""Lanes: one queue of remote calls for each handler, connection and method class, behind its throttle.
+"""Lanes: one queue of remote calls for each handler, connection and verb, behind the budget of its class.
 
 A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a heap, not a task.
 """
@@ -12,18 +12,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from propwash.core.model import Fault, FaultKind, Instant
-from propwash.core.throttle import Throttle
-from propwash.engine.options import RateLimit
+from propwash.core.model import Fault, Instant
+from propwash.engine.budgets import Budget
 from propwash.engine.supervision import Supervisor
 from propwash.ports import Clock, Instrument
 
 Work: TypeAlias = Callable[[], Coroutine[object, object, None]]
 """Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
-
-
-SHORTEST_WAIT_S = 0.001
-"""A wait that is lost in the rounding of an instant would be no wait, and its pump would spin."""
 
 
 class Urgency(enum.IntEnum):
@@ -53,7 +48,7 @@ class Call:
 
 
 class Lane:
-    """Calls of one class to one connection, at most so many at once and so many a second."""
+    """Calls of one verb to one connection, at most so many at once and as many a second as the budget lets pass."""
 
     def __init__(
         self,
@@ -62,14 +57,16 @@ class Lane:
         clock: Clock,
         supervisor: Supervisor,
         instrument: Instrument,
-        limit: RateLimit,
+        budget: Budget,
         concurrency: int,
     ) -> None:
         self.name = name
         self._clock = clock
         self._supervisor = supervisor
         self._instrument = instrument
-        self._throttle = Throttle.full(rate=limit.rate, burst=limit.burst, now=clock.now())
+        self._budget = budget
+        self._turn_at: Instant | None = None
+        """The turn that the next call has; taken before it is known which call that is."""
         self._concurrency = concurrency
         self._queue: list[Call] = []
         self._count = 0
@@ -89,8 +86,7 @@ class Lane:
 
     def heed(self, fault: Fault) -> None:
         """Slow down where the remote system asked for it."""
-        if fault.kind is FaultKind.THROTTLED:
-            self._throttle = self._throttle.slowed(self._clock.now(), retry_after_s=fault.retry_after_s)
+        self._budget.heed(fault)
 
     def stop(self) -> None:
         """Start no more calls; what is queued stays where it is, in the store's states."""
@@ -105,20 +101,19 @@ class Lane:
             self._queue and self._running < self._concurrency and not self._is_stopped and not self._is_timing
         ):
             now = self._clock.now()
-            wait_s = self._throttle.wait_s(now)
-            if wait_s > 0:
+            if self._turn_at is None:
+                self._turn_at = self._budget.reserve()
+            turn_at = max(self._turn_at, self._budget.closed_until)
+            if turn_at > now:
                 self._is_timing = True
-                self._supervisor.spawn(
-                    self._pump_at(now + max(wait_s, SHORTEST_WAIT_S)),
-                    f"lane {self.name} waits for its throttle",
-                )
+                self._supervisor.spawn(self._pump_at(turn_at), f"lane {self.name} waits for its budget")
                 break
             call = heapq.heappop(self._queue)
             call.is_waiting = False
             work = call.start()
             if work is None:
                 continue
-            self._throttle = self._throttle.take(now)
+            self._turn_at = None
             self._instrument.dequeued(lane=self.name, seconds=now - call.queued_at)
             self._running += 1
             self._quiet.clear()

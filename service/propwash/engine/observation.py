@@ -8,7 +8,7 @@ from collections.abc import Callable
 from propwash.core import effects, machine
 from propwash.core.events import Event, Faulted, Missed, Observed, Verb
 from propwash.core.model import Fault, FaultKind, Instant, Observation
-from propwash.core.throttle import Throttle
+from propwash.engine.budgets import Budget, Budgets, CallClass
 from propwash.engine.options import EngineOptions
 from propwash.engine.supervision import Supervisor
 from propwash.engine.table import Entry
@@ -21,9 +21,9 @@ TURN = 100
 class _Batch:
     """What waits for one handler and connection."""
 
-    def __init__(self, throttle: Throttle) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.waiting: dict[Entry, effects.Observe] = {}
-        self.throttle = throttle
+        self.budget = budget
         self.is_active = False
 
 
@@ -38,6 +38,7 @@ class Observer:
         instrument: Instrument,
         supervisor: Supervisor,
         options: EngineOptions,
+        budgets: Budgets,
         reply: Callable[[Entry, Verb, Event | None], None],
     ) -> None:
         self._clock = clock
@@ -45,6 +46,7 @@ class Observer:
         self._instrument = instrument
         self._supervisor = supervisor
         self._options = options
+        self._budgets = budgets
         self._reply = reply
         self._batches: dict[tuple[str, str], _Batch] = {}
         self._is_stopped = False
@@ -58,9 +60,8 @@ class Observer:
         key = (self._handlers.handler_key(plan.task_type), plan.connection)
         batch = self._batches.get(key)
         if batch is None:
-            reads = self._options.reads
-            throttle = Throttle.full(rate=reads.rate, burst=reads.burst, now=self._clock.now())
-            batch = self._batches[key] = _Batch(throttle)
+            budget = self._budgets.of(plan.task_type, plan.connection, CallClass.READ)
+            batch = self._batches[key] = _Batch(budget)
         batch.waiting[entry] = effect
         if not batch.is_active and not self._is_stopped:
             batch.is_active = True
@@ -83,9 +84,8 @@ class Observer:
     async def _run(self, batch: _Batch, task_type: str, connection: str) -> None:
         try:
             while batch.waiting and self._may_call():
-                now = self._clock.now()
-                wait_s = max(self._options.observe_gather_s, batch.throttle.wait_s(now))
-                await self._clock.sleep_until(now + wait_s)
+                await self._clock.sleep_until(self._clock.now() + self._options.observe_gather_s)
+                await batch.budget.turn()
                 if not self._may_call():
                     return
                 await self._observe(batch, task_type, connection)
@@ -97,7 +97,10 @@ class Observer:
 
     async def _observe(self, batch: _Batch, task_type: str, connection: str) -> None:
         now = self._clock.now()
+        is_batched = self._handlers.is_batched(task_type)
         size = self._handlers.batch_size(task_type)
+        if not is_batched:
+            size = min(size, max(int(batch.budget.limit.burst), 1))
         asked: list[tuple[Entry, effects.Observe]] = []
         for entry in list(batch.waiting):
             if len(asked) == size:
@@ -109,15 +112,16 @@ class Observer:
                 self._reply(entry, Verb.OBSERVE, None)
         if not asked:
             return
-        if batch.throttle.wait_s(now) <= 0:
-            batch.throttle = batch.throttle.take(now)
+        if not is_batched:
+            # One call each: the first has had its turn, and what comes next waits for the turns of the others.
+            batch.budget.reserve(len(asked) - 1)
         answers = await self._handlers.get(task_type, connection, [effect.meta for _, effect in asked])
         is_slowed = False
         for number, (entry, effect) in enumerate(asked, start=1):
             answer = answers.get(effect.meta, _UNANSWERED)
             if isinstance(answer, Fault) and answer.kind is FaultKind.THROTTLED and not is_slowed:
                 is_slowed = True
-                batch.throttle = batch.throttle.slowed(self._clock.now(), retry_after_s=answer.retry_after_s)
+                batch.budget.heed(answer)
             self._reply(entry, Verb.OBSERVE, _event(effect, answer, now))
             if number % TURN == 0:
                 await asyncio.sleep(0)

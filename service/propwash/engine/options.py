@@ -27,11 +27,11 @@ class EngineOptions:
     concurrency: int = 64
     """Calls at once for one handler, connection and method class."""
     reads: RateLimit = RateLimit(rate=200.0, burst=200.0)
-    """Observations and look-ups a second, for one handler and connection."""
+    """Observations, look-ups and sweeps a second, for one handler and connection, where neither says otherwise."""
     writes: RateLimit = RateLimit(rate=1000.0, burst=1000.0)
-    """Creates a second, for one handler and connection."""
+    """Creates and dry runs a second, likewise."""
     deletes: RateLimit = RateLimit(rate=1000.0, burst=1000.0)
-    """Deletes a second, for one handler and connection."""
+    """Deletes a second, likewise."""
     observe_gather_s: float = 0.2
     """How long a batch of observations gathers. Longer makes fewer, larger calls."""
     sweep_every_s: float = 60.0

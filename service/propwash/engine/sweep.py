@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from propwash.core.events import Deletion
 from propwash.core.model import Cleaning, Fault, Instant, Launching, RemoteName, Running
 from propwash.core.names import parse_remote_name
+from propwash.engine.budgets import Budgets, CallClass
 from propwash.engine.options import EngineOptions
 from propwash.engine.table import Table
 from propwash.ports import Clock, Handlers, Instrument, Store
@@ -27,6 +30,7 @@ class Sweeper:
         instrument: Instrument,
         table: Table,
         options: EngineOptions,
+        budgets: Budgets,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -34,12 +38,18 @@ class Sweeper:
         self._instrument = instrument
         self._table = table
         self._options = options
+        self._budgets = budgets
         self._suspects: dict[tuple[str, str, RemoteName], Instant] = {}
+        self._failing: dict[tuple[str, str], str] = {}
+        """Why a connection cannot be searched; told once, and again where the reason changes."""
         self._is_stopped = False
 
     def stop(self) -> None:
         """Start no more calls."""
         self._is_stopped = True
+
+    def _may_call(self) -> bool:
+        return not self._is_stopped
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -48,19 +58,28 @@ class Sweeper:
             await self._clock.sleep_until(self._clock.now() + self._options.sweep_every_s)
 
     async def sweep(self) -> None:
-        """One search through every connection."""
-        for task_type, connection in self._handlers.connections():
-            if self._is_stopped:
-                return
-            await self._sweep(task_type, connection)
+        """One search through every connection; all at once, so that none waits for another's limits or outage."""
+        async with asyncio.TaskGroup() as group:
+            for task_type, connection in self._handlers.connections():
+                group.create_task(self._sweep(task_type, connection), name=f"sweep {task_type}/{connection}")
 
     async def _sweep(self, task_type: str, connection: str) -> None:
+        reads = self._budgets.of(task_type, connection, CallClass.READ)
+        if not self._may_call() or reads.wait_s() > self._options.sweep_every_s:
+            return
+        await reads.turn()
+        if not self._may_call():
+            return
         listed = await self._handlers.list(task_type, connection, self._store.owner)
         if isinstance(listed, Fault):
-            self._instrument.trouble(
-                "sweep", listed.message, task_type=task_type, connection=connection, reason=listed.reason
-            )
+            reads.heed(listed)
+            if self._failing.get((task_type, connection)) != listed.reason:
+                self._instrument.trouble(
+                    "sweep", listed.message, task_type=task_type, connection=connection, reason=listed.reason
+                )
+            self._failing[task_type, connection] = listed.reason
             return
+        self._failing.pop((task_type, connection), None)
         now = self._clock.now()
         orphans = {job.name: job for job in listed if self._is_orphan(job)}
         mine = {key for key in self._suspects if key[:2] == (task_type, connection)}
@@ -69,7 +88,7 @@ class Sweeper:
                 del self._suspects[key]
         for name, job in orphans.items():
             since = self._suspects.setdefault((task_type, connection, name), now)
-            if now - since >= self._options.orphan_settle_s and not self._is_stopped:
+            if now - since >= self._options.orphan_settle_s and self._may_call():
                 await self._delete(task_type, connection, job)
         self._instrument.swept(
             task_type=task_type, connection=connection, listed=len(listed), orphans=len(orphans)
@@ -85,8 +104,13 @@ class Sweeper:
         return not isinstance(entry.execution.state, Launching | Running | Cleaning)
 
     async def _delete(self, task_type: str, connection: str, job: ListedJob) -> None:
+        deletes = self._budgets.of(task_type, connection, CallClass.DELETE)
+        await deletes.turn()
+        if not self._may_call():
+            return
         deletion = await self._handlers.delete(task_type, connection, job.name, job.meta, b"")
         if isinstance(deletion, Fault):
+            deletes.heed(deletion)
             self._instrument.trouble(
                 "sweep", deletion.message, remote_name=job.name, connection=connection, reason=deletion.reason
             )
