@@ -7,10 +7,9 @@ import contextlib
 import enum
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 
-import pydantic
 import uvloop
 
 from propwash.api.options import ApiOptions, Tls
@@ -21,11 +20,12 @@ from propwash.engine.clock import SystemClock
 from propwash.engine.engine import Engine
 from propwash.engine.supervision import TaskDied
 from propwash.handlers import discovery, registry
-from propwash.handlers.connections import ConfiguredConnection, Connections
+from propwash.handlers.connections import Connections
 from propwash.handlers.host import HandlerHost
+from propwash.handlers.inspection import Inspector
 from propwash.handlers.options import HostOptions
 from propwash.ports import StoreError
-from propwash.sdk import Connection, Json
+from propwash.sdk import LocalSecrets
 from propwash.store.sqlite import SqliteStore
 from propwash.telemetry import Telemetry, announce, configure_logging
 from propwash.web.server import CannotListen as CannotListenWeb
@@ -69,6 +69,43 @@ async def serve(settings: Settings) -> int:
             return _fail(str(error), ExitCode.PORT)
 
 
+@contextlib.asynccontextmanager
+async def inspecting(settings: Settings, *, deadline_s: float = 60.0) -> AsyncIterator[Inspector]:
+    """Look at the connections as the server would: with its plugins, its configuration and its way to secrets.
+
+    Nothing is served, and nothing stored. deadline_s is for one handler's check of one connection.
+    """
+    clock = SystemClock()
+    # Troubles that the inspector finds too are not told twice, in a log.
+    telemetry = Telemetry(now=clock.now, version=version("propwash"))
+    configure_logging(format="text", level="CRITICAL")
+    host = await _host(settings, telemetry=telemetry, clock=clock, check_deadline_s=deadline_s)
+    try:
+        yield host.inspector
+    finally:
+        await host.close()
+
+
+async def _host(
+    settings: Settings, *, telemetry: Telemetry, clock: SystemClock, check_deadline_s: float = 60.0
+) -> HandlerHost:
+    loaded = await registry.load(discovery.discover(), report=lambda line: telemetry.trouble("plugins", line))
+    telemetry.expect(loaded.served)
+    return HandlerHost(
+        loaded,
+        connections=Connections(settings.configured_connections(), secrets=LocalSecrets()),
+        clock=clock,
+        instrument=telemetry,
+        options=HostOptions(
+            deadlines_s={
+                **dict.fromkeys(_REMOTE_METHODS, settings.calls.deadline_s),
+                "check": check_deadline_s,
+            },
+            threads=settings.calls.threads,
+        ),
+    )
+
+
 class Server:
     """One process: what it is made of, and in which order that starts and ends."""
 
@@ -86,20 +123,7 @@ class Server:
         store = SqliteStore(settings.data_dir)
         await store.open()
         self._stack.push_async_callback(store.close)
-        loaded = await registry.load(
-            discovery.discover(), report=lambda line: telemetry.trouble("plugins", line)
-        )
-        telemetry.expect(loaded.served)
-        host = HandlerHost(
-            loaded,
-            connections=_connections(settings),
-            clock=clock,
-            instrument=telemetry,
-            options=HostOptions(
-                deadlines_s=dict.fromkeys(_REMOTE_METHODS, settings.calls.deadline_s),
-                threads=settings.calls.threads,
-            ),
-        )
+        host = await _host(settings, telemetry=telemetry, clock=clock)
         telemetry.count_abandoned(lambda: sum(host.abandoned.values()))
         await host.start()
         self._stack.push_async_callback(host.close)
@@ -175,29 +199,6 @@ def _failure(failed: asyncio.Task[None]) -> ExitCode:
     error = failed.exception()
     cause = error.__cause__ if isinstance(error, TaskDied) and error.__cause__ is not None else error
     return _fail(f"{error}: {type(cause).__name__}: {cause}", ExitCode.FAILED)
-
-
-def _connections(settings: Settings) -> Connections:
-    return Connections(
-        ConfiguredConnection(
-            plugin=one.plugin,
-            connection=Connection(
-                name=name,
-                endpoint=one.endpoint,
-                settings={key: _frozen(value) for key, value in one.settings.items()},
-            ),
-            is_default=one.is_default,
-        )
-        for name, one in settings.connections.items()
-    )
-
-
-def _frozen(value: pydantic.JsonValue) -> Json:
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    return value
 
 
 def _api_options(settings: Settings) -> ApiOptions:

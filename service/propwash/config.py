@@ -15,6 +15,8 @@ import pydantic
 import yaml
 
 from propwash.engine.options import EngineOptions, RateLimit
+from propwash.handlers.connections import ConfiguredConnection, Scope, conflicts
+from propwash.sdk import CallLimits, Connection, Json, Rate
 
 
 class ConfigError(Exception):
@@ -99,17 +101,76 @@ class EngineSettings(_Section):
         return EngineOptions(**values)  # type: ignore[arg-type]  # the names and types are those of the fields
 
 
+class ScopeSettings(_Section):
+    """A project, or one of its domains."""
+
+    project: str = pydantic.Field(min_length=1)
+    domain: str | None = pydantic.Field(default=None, min_length=1)
+    """Without it, all domains of the project."""
+
+    def scope(self) -> Scope:
+        """The same as the handler host takes it."""
+        return Scope(project=self.project, domain=self.domain or "")
+
+
+class ConnectionLimitSettings(_Section):
+    """How fast a connection may be called, by class of method; what is not given is the handler's, or the engine's."""
+
+    reads: LimitSettings | None = None
+    """Observations, look-ups and the sweep's lists."""
+    writes: LimitSettings | None = None
+    """Creates and dry runs."""
+    deletes: LimitSettings | None = None
+
+    def limits(self) -> CallLimits:
+        """The same as the handler host takes it."""
+        return CallLimits(reads=_rate(self.reads), writes=_rate(self.writes), deletes=_rate(self.deletes))
+
+
+def _rate(limit: LimitSettings | None) -> Rate | None:
+    return None if limit is None else Rate(per_s=limit.rate, burst=limit.burst)
+
+
 class ConnectionSettings(_Section):
     """A named remote account."""
 
-    plugin: str
+    plugin: str = pydantic.Field(min_length=1)
     """The plugin whose handlers may use it, such as bigquery."""
     endpoint: str = ""
     """Base URL; empty means the system's public endpoint."""
     is_default: bool = False
     """Whether executions that name no connection use it; a plugin's only connection is its default anyway."""
+    defaults_for: tuple[ScopeSettings, ...] = ()
+    """Projects and domains whose executions use it where they name none; goes before is_default."""
+    only_for: tuple[ScopeSettings, ...] = ()
+    """The projects and domains that may use it; for all others it is not there. Empty means everybody."""
     settings: dict[str, pydantic.JsonValue] = {}
     """What the plugin's own connection settings take; see its page in the documentation."""
+    limits: ConnectionLimitSettings = ConnectionLimitSettings()
+    """How fast it may be called."""
+
+    def connection(self, name: str) -> ConfiguredConnection:
+        """The same as the handler host takes it."""
+        return ConfiguredConnection(
+            plugin=self.plugin,
+            connection=Connection(
+                name=name,
+                endpoint=self.endpoint,
+                settings={key: _frozen(value) for key, value in self.settings.items()},
+            ),
+            is_default=self.is_default,
+            defaults_for=tuple(one.scope() for one in self.defaults_for),
+            only_for=tuple(one.scope() for one in self.only_for),
+            limits=self.limits.limits(),
+        )
+
+
+def _frozen(value: pydantic.JsonValue) -> Json:
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return value
 
 
 class LogSettings(_Section):
@@ -141,6 +202,10 @@ class Settings(_Section):
     drain_s: pydantic.PositiveFloat = 25.0
     """How long a drain waits for calls in flight; shorter than the grace period that kills the process."""
 
+    def configured_connections(self) -> tuple[ConfiguredConnection, ...]:
+        """The connections as the handler host takes them."""
+        return tuple(one.connection(name) for name, one in self.connections.items())
+
 
 def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Settings:
     """Read the file (None: defaults alone) and lay the overrides over it; dotted keys reach inside: listen.grpc.
@@ -151,9 +216,14 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Se
     for dotted, value in (overrides or {}).items():
         _put(raw, dotted.split("."), value)
     try:
-        return Settings.model_validate(raw)
+        settings = Settings.model_validate(raw)
     except pydantic.ValidationError as error:
-        raise ConfigError([_line(dict(fault)) for fault in error.errors()]) from None
+        # Without inputs: a secret that was put in the wrong place must not be shown.
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise ConfigError([_line(dict(fault)) for fault in faults]) from None
+    if faulty := conflicts(settings.configured_connections()):
+        raise ConfigError([f"connections: {line}" for line in faulty])
+    return settings
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -161,13 +231,24 @@ def _read(path: Path) -> dict[str, object]:
         raw = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror or error}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{path}: not YAML: {_where(error)}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: not UTF-8 text"]) from None
     if raw is None:
         return {}
     if not isinstance(raw, dict):
         raise ConfigError([f"{path}: expected a mapping of settings at the top, found {type(raw).__name__}"])
     return raw
+
+
+def _where(error: yaml.YAMLError) -> str:
+    """What is wrong, and where, without the line itself: it may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return type(error).__name__
+    mark = error.problem_mark or error.context_mark
+    place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"{error.problem or error.context}{place}"
 
 
 def _put(raw: dict[str, object], keys: list[str], value: object) -> None:

@@ -22,6 +22,7 @@ from propwash.ports import (
     Refused,
     TaskRequest,
 )
+from propwash.sdk.connections import CallLimits
 from propwash.sdk.handler import Column, Job, ListedJob, LogLine, LogPage, ResultPage
 
 NOW = 1_700_000_000.0
@@ -58,7 +59,7 @@ class FakeHandlers:
             ),
         )
 
-    def admit(self, request: TaskRequest) -> Admission:
+    def admit(self, request: TaskRequest, *, project: str, domain: str) -> Admission:
         """Checks the spec."""
         if request.task_type not in ("query", "mute"):
             fault = FieldFault(path="task_type", message="no handler serves it")
@@ -67,6 +68,14 @@ class FakeHandlers:
             fault = FieldFault(path="spec.query", message="must be a text")
             raise Refused("INVALID_SPEC", "the spec is not valid", faults=(fault,))
         return Admission(connection=request.connection or "default", traits=Traits(), claims=())
+
+    def is_batched(self, task_type: str) -> bool:
+        """Not for the API."""
+        return True
+
+    def limits(self, task_type: str, connection: str) -> CallLimits:
+        """Not for the API."""
+        return CallLimits()
 
     def connections(self) -> Sequence[tuple[str, str]]:
         """Not for the API."""

@@ -255,7 +255,7 @@ class FakeExecutions:
             raise NotAccepting("the engine drains")
 
     async def _judge(self, index: int, draft: Draft) -> Record:
-        admission = self.handlers.admit(draft.request)
+        admission = self.handlers.admit(draft.request, project=draft.name.project, domain=draft.name.domain)
         name, request = draft.name, draft.request
         if request.request_id:
             known = await self.store.get_by_request_id(

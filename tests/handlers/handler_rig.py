@@ -20,7 +20,7 @@ from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
 from propwash.handlers.options import HostOptions
 from propwash.handlers.registry import load
-from propwash.ports import ExecutionName, JobRequest, TaskRequest
+from propwash.ports import Admission, ExecutionName, JobRequest, TaskRequest
 from propwash.sdk import Plugin, Value
 
 UID = ExecutionUid("0123456789abcdefghjkmnpqrs")
@@ -116,6 +116,9 @@ class Rig:
     host: HandlerHost
     recorder: Recorder
     clock: StillClock
+
+    def admit(self, request: TaskRequest, *, project: str = "demo", domain: str = "dev") -> Admission:
+        return self.host.admit(request, project=project, domain=domain)
 
 
 @asynccontextmanager

@@ -71,7 +71,7 @@ async def test_admission_fills_in_what_the_handler_says() -> None:
             return connection.name.encode()
 
     async with hosting(Hinting(ToySystem())) as rig:
-        admission = rig.host.admit(task(pool="heavy"))
+        admission = rig.admit(task(pool="heavy"))
         assert admission.connection == "toys"
         assert admission.claims == (Claim(pool="heavy"),)
         assert admission.hint == b"toys"
@@ -82,7 +82,7 @@ async def test_admission_fills_in_what_the_handler_says() -> None:
 
 async def test_spec_takes_the_wires_lists_and_enum_values() -> None:
     async with hosting(RichHandler(ToySystem())) as rig:
-        rig.host.admit(
+        rig.admit(
             task(
                 "rich",
                 query="q",
@@ -113,7 +113,7 @@ async def test_spec_takes_the_wires_lists_and_enum_values() -> None:
 )
 async def test_bad_spec_is_refused_with_the_fields_path(spec: dict[str, object], path: str) -> None:
     async with hosting(RichHandler(ToySystem())) as rig:
-        error = refused(lambda: rig.host.admit(task("rich", **spec)))  # type: ignore[arg-type]
+        error = refused(lambda: rig.admit(task("rich", **spec)))  # type: ignore[arg-type]
         assert error.reason == "INVALID_SPEC"
         assert [one.path for one in error.faults] == [path]
         assert error.message == f"{path}: {error.faults[0].message}"
@@ -124,21 +124,21 @@ async def test_bad_spec_is_refused_with_the_fields_path(spec: dict[str, object],
 
 async def test_every_wrong_field_is_named_once() -> None:
     async with hosting(RichHandler(ToySystem())) as rig:
-        error = refused(lambda: rig.host.admit(task("rich", query=1, x=2, y=3)))
+        error = refused(lambda: rig.admit(task("rich", query=1, x=2, y=3)))
         assert {one.path for one in error.faults} == {"spec.query", "spec.x", "spec.y"}
         assert error.message.endswith("(and 2 more)")
 
 
 async def test_unknown_things_are_refused() -> None:
     async with hosting(ToyHandler(ToySystem()), object()) as rig:
-        unknown = refused(lambda: rig.host.admit(task("toyish")))
+        unknown = refused(lambda: rig.admit(task("toyish")))
         assert unknown.reason == "UNKNOWN_TASK_TYPE"
         assert unknown.message == "no handler serves task type 'toyish'; served are: toy"
         assert unknown.faults == (FieldFault(path="task_type", message=unknown.message),)
-        broken = refused(lambda: rig.host.admit(task("toys")))
+        broken = refused(lambda: rig.admit(task("toys")))
         assert broken.reason == "HANDLER_BROKEN"
         assert "does not derive from propwash.sdk.Handler" in broken.message
-        elsewhere = refused(lambda: rig.host.admit(task(connection="mars")))
+        elsewhere = refused(lambda: rig.admit(task(connection="mars")))
         assert elsewhere.reason == "UNKNOWN_CONNECTION"
         assert elsewhere.message == "plugin toys has no connection 'mars'; it has: toys"
         # What was admitted before a restart may have lost its handler or connection: that ends nothing.
@@ -158,14 +158,14 @@ async def test_connections_are_those_of_the_plugin() -> None:
         ConfiguredConnection(plugin="ghosts", connection=Connection(name="beyond")),
     ]
     async with hosting(RichHandler(ToySystem()), ToyHandler(ToySystem()), connections=configured) as rig:
-        assert rig.host.admit(task()).connection == "far"
-        assert rig.host.admit(task(connection="near")).connection == "near"
-        assert refused(lambda: rig.host.admit(task(connection="beyond"))).reason == "UNKNOWN_CONNECTION"
+        assert rig.admit(task()).connection == "far"
+        assert rig.admit(task(connection="near")).connection == "near"
+        assert refused(lambda: rig.admit(task(connection="beyond"))).reason == "UNKNOWN_CONNECTION"
         assert rig.host.connections() == (("rich", "near"), ("rich", "far"), ("toy", "near"), ("toy", "far"))
         assert rig.host.handler_key("rich") == rig.host.handler_key("richer") != rig.host.handler_key("toy")
         assert rig.host.batch_size("richer") == 7
         assert [message for message, _ in rig.recorder.troubles] == [
-            "connections are configured for plugin ghosts, which is not installed"
+            "connections.beyond.plugin: plugin ghosts is not installed; installed are: toys"
         ]
 
 
@@ -173,8 +173,8 @@ def test_connections_without_a_default_or_with_two() -> None:
     near = ConfiguredConnection(plugin="toys", connection=Connection(name="near"))
     far = ConfiguredConnection(plugin="toys", connection=Connection(name="far"))
     with pytest.raises(Refused, match="several connections, name one of them: far, near"):
-        Connections([near, far]).pick("toys", "")
-    assert Connections([near]).pick("toys", "") is near.connection
+        Connections([near, far]).pick("toys", "", project="p", domain="d")
+    assert Connections([near]).pick("toys", "", project="p", domain="d") == near.connection
     with pytest.raises(ValueError, match="two connections have the name 'near'"):
         Connections([near, near])
     default = [
@@ -210,14 +210,14 @@ async def test_nonsense_at_admission_breaks_nothing_else(claims: object, hint: o
             raise SystemExit(1)
 
     async with hosting(Nonsensical(ToySystem()), PlainToyHandler(ToySystem())) as rig:
-        error = refused(lambda: rig.host.admit(task()))
+        error = refused(lambda: rig.admit(task()))
         assert error.reason == "HANDLER_BROKEN"
         assert said in error.message
         assert rig.host.links(task(), connection="toys", name=NAME) == ()
-        assert rig.host.admit(task("plain_toy"))
+        assert rig.admit(task("plain_toy"))
 
 
 async def test_a_validator_that_exits_breaks_only_its_request() -> None:
     async with hosting(RichHandler(ToySystem())) as rig:
-        assert refused(lambda: rig.host.admit(task("rich", query="exit"))).reason == "HANDLER_BROKEN"
-        assert rig.host.admit(task("rich", query="stay"))
+        assert refused(lambda: rig.admit(task("rich", query="exit"))).reason == "HANDLER_BROKEN"
+        assert rig.admit(task("rich", query="stay"))

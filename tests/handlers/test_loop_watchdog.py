@@ -55,7 +55,7 @@ async def test_a_handlers_own_task_and_its_claims_are_named_too() -> None:
         await rig.host.find("toy", "toys", NAME, b"")
         assert "in a task of its own at" in rig.recorder.troubles[0][0]
         rig.recorder.has_trouble.clear()
-        rig.host.admit(task("toy"))
+        rig.admit(task("toy"))
         assert "in toy claims at" in rig.recorder.troubles[1][0]
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import pydantic
 
 from propwash.sdk import (
+    Checked,
     Claim,
     Connection,
     CreateRequest,
@@ -232,6 +233,36 @@ class KeepsTheLock(ToyHandler):
 class MakesAJobToValidate(ToyHandler):
     async def validate(self, request: CreateRequest[ToySpec]) -> None:
         await self.create(request)
+
+
+class MakesAJobToCheck(ToyHandler):
+    async def check(self, connection: Connection) -> Sequence[Checked]:
+        self.system.submit(
+            self.system.key,
+            name=f"check-{random.random()}",
+            owner="battery",
+            duration_s=1e9,
+            ending="succeed",
+        )
+        return await super().check(connection)
+
+
+class ChecksNothing(ToyHandler):
+    async def check(self, connection: Connection) -> Sequence[Checked]:
+        return ()
+
+
+class ChecksAloud(ToyHandler):
+    async def check(self, connection: Connection) -> Sequence[Checked]:
+        return (Checked(what="key", is_ok=True, message=f"the key {self.system.key} is good"),)
+
+
+class LaxSettings(pydantic.BaseModel):
+    project: str = ""
+
+
+class TakesAnySetting(ToyHandler):
+    settings_type: ClassVar[type[pydantic.BaseModel] | None] = LaxSettings
 
 
 class DrawsItsLinks(ToyHandler):

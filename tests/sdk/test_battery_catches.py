@@ -16,6 +16,8 @@ from tests.sdk.broken_toys import (
     CallsLostPermanent,
     CallsMissingFailed,
     CallsThrottledUnavailable,
+    ChecksAloud,
+    ChecksNothing,
     ClaimsToRemember,
     DeletesByMetaOnly,
     DrawsItsLinks,
@@ -29,6 +31,7 @@ from tests.sdk.broken_toys import (
     LeavesDuplicates,
     ListsEveryone,
     ListsTheFinished,
+    MakesAJobToCheck,
     MakesAJobToValidate,
     NeverConfirms,
     PutsTheKeyIntoTheMessage,
@@ -40,6 +43,7 @@ from tests.sdk.broken_toys import (
     ShowsTheKey,
     SpoilsTheBatch,
     TakesAnyField,
+    TakesAnySetting,
 )
 
 CAUGHT_BY: list[tuple[Callable[[ToySystem], ToyHandler], str]] = [
@@ -71,6 +75,10 @@ CAUGHT_BY: list[tuple[Callable[[ToySystem], ToyHandler], str]] = [
     (ReadsForItsClaims, "test_claims_are_pure"),
     (HintsAtTheKey, "test_hint_is_pure"),
     (TakesAnyField, "test_spec_refuses_unknown_field"),
+    (TakesAnySetting, "test_settings_are_modelled"),
+    (MakesAJobToCheck, "test_check_finds_a_working_connection_in_order"),
+    (ChecksNothing, "test_check_finds_a_working_connection_in_order"),
+    (ChecksAloud, "test_check_finds_a_working_connection_in_order"),
 ]
 
 

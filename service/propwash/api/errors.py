@@ -27,7 +27,10 @@ from propwash.ports import (
 
 _MESSAGE_CHARS = 512
 _VIOLATIONS = 16
-_REFUSAL_CODES = {"HANDLER_BROKEN": grpc.StatusCode.FAILED_PRECONDITION}
+_REFUSAL_CODES = {
+    "HANDLER_BROKEN": grpc.StatusCode.FAILED_PRECONDITION,
+    "CONNECTION_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
+}
 """Of the reasons that the handler host gives, those that are not the request's own fault."""
 _DETAIL_BYTES = 4096
 """A client refuses trailers of more than 8 KiB, and the details travel as base64."""
@@ -96,7 +99,7 @@ def from_fault(fault: Fault) -> ApiError:
 
 
 def from_refused(refused: Refused, *, at: str = "") -> ApiError:
-    """INVALID_ARGUMENT for a refused draft, FAILED_PRECONDITION where its plugin is broken.
+    """INVALID_ARGUMENT for a refused draft, FAILED_PRECONDITION where its plugin or connection is broken.
 
     at goes before every path, such as requests[3].
     """

@@ -217,7 +217,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         """Which draft of a batch is refused: the engine names none, and to ask the handlers costs no call."""
         for index, draft in enumerate(drafts):
             try:
-                self._handlers.admit(draft.request)
+                self._handlers.admit(draft.request, project=draft.name.project, domain=draft.name.domain)
             except Refused:
                 return f"requests[{index}]."
         return ""

@@ -182,7 +182,18 @@ REFUSAL_ROWS = (
         "execution.spec.PATH",
         "The spec does not fit the handler's schema.",
     ),
-    ("UNKNOWN_CONNECTION", "INVALID_ARGUMENT", "execution.connection", "No such connection is configured."),
+    (
+        "UNKNOWN_CONNECTION",
+        "INVALID_ARGUMENT",
+        "execution.connection",
+        "No such connection is configured for the project and domain.",
+    ),
+    (
+        "CONNECTION_INVALID",
+        "FAILED_PRECONDITION",
+        "execution.connection",
+        "Only with validate_only: the connection's settings do not hold. An execution waits until they are mended.",
+    ),
     ("CLAIM_TOO_LARGE", "INVALID_ARGUMENT", "", "The job needs more of a pool than the pool has."),
 )
 """What the handler host and the engine refuse a Create for; handlers may add reasons of their own."""

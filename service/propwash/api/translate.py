@@ -37,6 +37,12 @@ _CREATE_MESSAGES = {
     ),
     CreateStatus.CONFIRMED: ("", "the remote job is created"),
 }
+_CREATE_WAITS = {
+    CreateStatus.UNSENT: "the remote job waits to be created",
+    CreateStatus.SENT: "the remote job waits to be created",
+    CreateStatus.DOUBTFUL: "it is not known yet whether the remote job was created",
+    CreateStatus.CONFIRMED: "the remote job is created",
+}
 
 
 class Translator:
@@ -117,18 +123,20 @@ def standing(execution: Execution) -> tuple[str, str]:
             pools = ", ".join(f"{claim.units} of pool {claim.pool}" for claim in execution.plan.claims)
             return "WAITING_FOR_POOLS", f"waits for {pools or 'its turn'}"
         case Launching(create=create, trouble=trouble):
-            return _troubled(trouble) or _CREATE_MESSAGES[create]
+            return _troubled(trouble, _CREATE_WAITS[create]) or _CREATE_MESSAGES[create]
         case Running(observation=observation, trouble=trouble, missing=missing):
             if missing and trouble is None:
                 return (
                     "REMOTE_JOB_MISSING",
                     f"the remote system did not know the job, {missing} times in a row",
                 )
-            return _troubled(trouble) or (observation.reason, observation.message)
+            unseen = "the remote job cannot be observed, and counts as running"
+            return _troubled(trouble, unseen) or (observation.reason, observation.message)
         case Cleaning(then=then, trouble=trouble):
             ending = f"ends as {then.kind.name}" if isinstance(then, Outcome) else "another attempt follows"
             why = f" ({then.message})" if then.message else ""
-            reason, detail = _troubled(trouble) or (then.reason, "the remote job is not yet confirmed gone")
+            pending = "the remote job is not yet confirmed gone"
+            reason, detail = _troubled(trouble, pending) or (then.reason, pending)
             return reason, f"{ending}{why}; {detail}"
         case Done(outcome=outcome):
             return outcome.reason, outcome.message
@@ -145,14 +153,11 @@ def _queued(execution: Execution, not_before: Instant) -> tuple[str, str]:
     )
 
 
-def _troubled(trouble: Trouble | None) -> tuple[str, str] | None:
+def _troubled(trouble: Trouble | None, waits: str) -> tuple[str, str] | None:
+    # Not how often a call has failed: that is not stored each time.
     if trouble is None:
         return None
-    fault = trouble.fault
-    return (
-        fault.reason,
-        f"{trouble.count} failed calls since {_clock(trouble.since)}, the last: {fault.message}",
-    )
+    return trouble.fault.reason, f"{waits} (since {_clock(trouble.since)}): {trouble.fault.message}"
 
 
 def _clock(at: Instant) -> str:

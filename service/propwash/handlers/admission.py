@@ -12,9 +12,10 @@ from propwash.handlers import answers, specs
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import Nonsense, short
 from propwash.handlers.registry import Registry, Served
+from propwash.handlers.settings import SettingFaults
 from propwash.handlers.watchdog import Call, Watchdog
 from propwash.ports import Admission, FieldFault, Instrument, Refused, TaskRequest
-from propwash.sdk import Spec
+from propwash.sdk import Connection, Spec, Unavailable
 
 T = TypeVar("T")
 
@@ -25,10 +26,17 @@ class Admitter:
     """
 
     def __init__(
-        self, registry: Registry, *, connections: Connections, watchdog: Watchdog, instrument: Instrument
+        self,
+        registry: Registry,
+        *,
+        connections: Connections,
+        faults: SettingFaults,
+        watchdog: Watchdog,
+        instrument: Instrument,
     ) -> None:
         self._registry = registry
         self._connections = connections
+        self._faults = faults
         self._watchdog = watchdog
         self._instrument = instrument
 
@@ -45,18 +53,31 @@ class Admitter:
         message = f"no handler serves task type {task_type!r:.100}; served are: {known}"
         raise Refused("UNKNOWN_TASK_TYPE", message, faults=(FieldFault(path="task_type", message=message),))
 
-    def admit(self, request: TaskRequest) -> Admission:
-        """Validate a request; raises Refused."""
+    def admit(self, request: TaskRequest, *, project: str, domain: str) -> Admission:
+        """Validate a request of this project and domain; raises Refused."""
         served = self.served(request.task_type)
-        connection = self._connections.pick(served.plugin, request.connection)
+        connection = self._connections.pick(served.plugin, request.connection, project=project, domain=domain)
         handler = served.handler
         spec = self.parse(served, request)
         return Admission(
             connection=connection.name,
             traits=handler.traits,
             claims=self._ask(served, request, "claims", lambda: answers.claims(handler.claims(spec))),
-            hint=self._ask(served, request, "hint", lambda: answers.hint(handler.hint(connection, spec))),
+            hint=self._hint(served, request, connection, spec),
         )
+
+    def _hint(self, served: Served, request: TaskRequest, connection: Connection, spec: Spec) -> bytes:
+        """Empty where the operator has yet to mend the connection: that refuses nobody, the execution waits."""
+        if self._faults.of(served, connection.name):
+            return b""
+
+        def question() -> bytes:
+            try:
+                return answers.hint(served.handler.hint(connection, spec))
+            except Unavailable:
+                return b""
+
+        return self._ask(served, request, "hint", question)
 
     def parse(self, served: Served, request: TaskRequest) -> Spec:
         """The spec; raises Refused INVALID_SPEC, or HANDLER_BROKEN where the plugin's own validators
@@ -68,12 +89,19 @@ class Admitter:
         """Links known from the start; empty where anything is wrong."""
         try:
             served = self.served(request.task_type)
-            account = self._connections.pick(served.plugin, connection)
+            account = self._connections.named(served.plugin, connection).connection
+            if self._faults.of(served, connection):
+                return ()
             spec = self.parse(served, request)
             handler = served.handler
-            return self._ask(
-                served, request, "links", lambda: answers.links(handler.links(account, name, spec))
-            )
+
+            def question() -> Sequence[Link]:
+                try:
+                    return answers.links(handler.links(account, name, spec))
+                except Unavailable:
+                    return ()
+
+            return self._ask(served, request, "links", question)
         except Refused:
             return ()
 

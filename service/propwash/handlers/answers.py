@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from propwash.core.events import Deletion
 from propwash.core.model import Claim, Fault, FaultKind, Json, Link, Observation, RemoteName, RemotePhase
 from propwash.handlers.faults import REASON, Nonsense, fault_of, nonsense, short
-from propwash.sdk import Column, Job, ListedJob, LogLine, LogPage, NotFound, ResultPage, Verdict
+from propwash.sdk import Checked, Column, Job, ListedJob, LogLine, LogPage, NotFound, ResultPage, Verdict
 
 META_LIMIT = 1024
 HINT_LIMIT = 256
@@ -138,6 +138,26 @@ def result_page(answer: object) -> ResultPage | None:
             raise Nonsense(f"results answered a row of {len(cells)} values under {len(columns)} columns")
         rows.append(tuple(plain(cell) for cell in cells))
     return replace(answer, rows=tuple(rows))
+
+
+def checked(answer: object) -> Sequence[Checked] | None:
+    """The steps of a check, their texts shortened, or None where it is not offered; raises Nonsense."""
+    if answer is None:
+        return None
+    steps = []
+    for one in _items(answer, "check"):
+        if not isinstance(one, Checked) or not isinstance(_as_object(one.is_ok), bool):
+            raise Nonsense(
+                f"check answered an item of type {_kind(one)}, or one that says neither yes nor no"
+            )
+        texts = (_as_object(one.what), _as_object(one.message), _as_object(one.remedy))
+        what, message, remedy = (short(text, limit=500) if isinstance(text, str) else "" for text in texts)
+        if not what or not all(isinstance(text, str) for text in texts):
+            raise Nonsense("check answered a step without a name, or with a text that is no string")
+        steps.append(Checked(what=what, is_ok=one.is_ok, message=message, remedy=remedy))
+    if not steps:
+        raise Nonsense("check answered no step")
+    return tuple(steps)
 
 
 def meta(answer: object) -> bytes:

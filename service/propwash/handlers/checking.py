@@ -7,8 +7,10 @@ import math
 import re
 from collections.abc import Iterator
 
+import pydantic
+
 from propwash.core.model import Traits
-from propwash.sdk import Handler, Spec
+from propwash.sdk import CallLimits, Handler, Spec
 
 _TASK_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,126}")
 _ARGUMENTS = {
@@ -44,6 +46,12 @@ def complaints(handler: object) -> Iterator[str]:
         yield f"batch_size must be a positive integer, not {batch_size!r:.100}"
     if not isinstance(getattr(handler, "description", None), str):
         yield "description must be a string"
+    if not isinstance(getattr(handler, "limits", None), CallLimits):
+        yield "limits must be a propwash.sdk.CallLimits"
+    settings_type: object = getattr(handler, "settings_type", None)
+    is_model = isinstance(settings_type, type) and issubclass(settings_type, pydantic.BaseModel)
+    if settings_type is not None and not is_model:
+        yield f"settings_type must be a pydantic model or None, not {settings_type!r:.100}"
 
 
 def task_types_of(handler: object) -> tuple[str, ...]:

@@ -1,67 +1,145 @@
-"""Which connections a plugin has, and which is meant where a request names none."""
+"""Which connections a plugin has, who may name them, and which is meant where a request names none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from propwash.ports import FieldFault, Refused
-from propwash.sdk import Connection
+from propwash.sdk import CallLimits, Connection, LocalSecrets, SecretReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """A project, or one domain of it; an empty domain means all of them."""
+
+    project: str
+    domain: str = ""
+
+    def __str__(self) -> str:
+        return f"project {self.project}" + (f", domain {self.domain}" if self.domain else "")
+
+    def covers(self, project: str, domain: str) -> bool:
+        """Whether an execution of this project and domain belongs to it."""
+        return self.project == project and self.domain in ("", domain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfiguredConnection:
-    """A connection and the plugin that it belongs to."""
+    """A connection, the plugin that it belongs to, and what the operator says of its use."""
 
     plugin: str
     connection: Connection
     is_default: bool = False
     """Whether it is meant where a request names none; a plugin's only connection is, in any case."""
+    defaults_for: tuple[Scope, ...] = ()
+    """Where it is meant before the plugin's default."""
+    only_for: tuple[Scope, ...] = ()
+    """Who may use it; empty for everybody."""
+    limits: CallLimits = field(default_factory=CallLimits)
+    """Go before the handler's own."""
+
+    def admits(self, project: str, domain: str) -> bool:
+        """Whether an execution of this project and domain may use it."""
+        return not self.only_for or any(scope.covers(project, domain) for scope in self.only_for)
+
+
+def conflicts(configured: Iterable[ConfiguredConnection]) -> list[str]:
+    """One line a fault that the connections have with each other: a name used twice, a default claimed twice, a default
+    for somebody who may not use the connection.
+    """
+    found: list[str] = []
+    names: set[str] = set()
+    claimed: dict[tuple[str, Scope | None], str] = {}
+    for one in configured:
+        name = one.connection.name
+        if name in names:
+            found.append(f"two connections have the name {name!r}")
+        names.add(name)
+        for scope in ((None,) if one.is_default else ()) + one.defaults_for:
+            other = claimed.setdefault((one.plugin, scope), name)
+            if other != name:
+                where = f" for {scope}" if scope else ""
+                found.append(f"plugin {one.plugin} has two default connections{where}: {other}, {name}")
+            if scope and one.only_for and not any(_holds(only, scope) for only in one.only_for):
+                found.append(f"connection {name} is the default for {scope}, which may not use it")
+    return found
+
+
+def _holds(outer: Scope, inner: Scope) -> bool:
+    return outer.project == inner.project and outer.domain in ("", inner.domain)
 
 
 class Connections:
     """All connections. A plugin without any has one of its own name, with no endpoint and no settings.
 
-    Raises ValueError for a name that is used twice, and for two defaults of one plugin.
+    secrets is what every connection reads its secrets through. Raises ValueError, one line a fault, where conflicts
+    finds any.
     """
 
-    def __init__(self, configured: Iterable[ConfiguredConnection] = ()) -> None:
-        self._of: dict[str, dict[str, Connection]] = {}
-        self._default: dict[str, str] = {}
-        names: set[str] = set()
-        for one in configured:
-            name = one.connection.name
-            if name in names:
-                raise ValueError(f"two connections have the name {name!r}")
-            names.add(name)
-            self._of.setdefault(one.plugin, {})[name] = one.connection
-            if one.is_default and one.plugin in self._default:
-                raise ValueError(
-                    f"plugin {one.plugin} has two default connections: {self._default[one.plugin]}, {name}"
-                )
-            if one.is_default:
-                self._default[one.plugin] = name
+    def __init__(
+        self, configured: Iterable[ConfiguredConnection] = (), *, secrets: SecretReader | None = None
+    ) -> None:
+        self._secrets = secrets or LocalSecrets()
+        given = [replace(one, connection=self._opened(one.connection)) for one in configured]
+        if faults := conflicts(given):
+            raise ValueError("\n".join(faults))
+        self._of: dict[str, dict[str, ConfiguredConnection]] = {}
+        for one in given:
+            self._of.setdefault(one.plugin, {})[one.connection.name] = one
 
     @property
     def plugins(self) -> frozenset[str]:
         """The plugins that have a configured connection."""
         return frozenset(self._of)
 
-    def of(self, plugin: str) -> Sequence[Connection]:
-        """A plugin's connections."""
-        return tuple(self._of.get(plugin, {plugin: Connection(name=plugin)}).values())
+    def all(self) -> Sequence[ConfiguredConnection]:
+        """What is configured, in that order; not the connection that a plugin without any has."""
+        return tuple(one for of_plugin in self._of.values() for one in of_plugin.values())
 
-    def pick(self, plugin: str, name: str) -> Connection:
-        """The named one, or the default for an empty name; raises Refused UNKNOWN_CONNECTION."""
-        connections = {one.name: one for one in self.of(plugin)}
-        wanted = (
-            name or self._default.get(plugin) or (next(iter(connections)) if len(connections) == 1 else "")
-        )
-        if wanted in connections:
-            return connections[wanted]
-        known = ", ".join(sorted(connections))
+    def of(self, plugin: str) -> Sequence[ConfiguredConnection]:
+        """A plugin's connections."""
+        if plugin in self._of:
+            return tuple(self._of[plugin].values())
+        return (ConfiguredConnection(plugin=plugin, connection=self._opened(Connection(name=plugin))),)
+
+    def named(self, plugin: str, name: str) -> ConfiguredConnection:
+        """The one of this name, whoever asks: for executions that were admitted. Raises Refused UNKNOWN_CONNECTION."""
+        for one in self.of(plugin):
+            if one.connection.name == name:
+                return one
+        raise _unknown(plugin, name, self.of(plugin))
+
+    def pick(self, plugin: str, name: str, *, project: str, domain: str) -> Connection:
+        """The named one; for an empty name the default of the domain, else of the project, else of the plugin, else the
+        only one.
+
+        One that the project or domain may not use is not there for them. Raises Refused UNKNOWN_CONNECTION.
+        """
+        usable = [one for one in self.of(plugin) if one.admits(project, domain)]
         if name:
-            message = f"plugin {plugin} has no connection {name!r:.100}; it has: {known}"
+            meant = [one for one in usable if one.connection.name == name]
         else:
-            message = f"plugin {plugin} has several connections, name one of them: {known}"
-        raise Refused("UNKNOWN_CONNECTION", message, faults=(FieldFault(path="connection", message=message),))
+            meant = (
+                [one for one in usable if Scope(project=project, domain=domain) in one.defaults_for]
+                or [one for one in usable if Scope(project=project) in one.defaults_for]
+                or [one for one in usable if one.is_default]
+                or usable
+            )
+        if len(meant) == 1:
+            return meant[0].connection
+        raise _unknown(plugin, name, usable)
+
+    def _opened(self, connection: Connection) -> Connection:
+        return replace(connection, secrets=self._secrets)
+
+
+def _unknown(plugin: str, name: str, usable: Sequence[ConfiguredConnection]) -> Refused:
+    known = ", ".join(sorted(one.connection.name for one in usable))
+    if not known:
+        message = f"plugin {plugin} has no connection that may be used here"
+    elif name:
+        message = f"plugin {plugin} has no connection {name!r:.100}; it has: {known}"
+    else:
+        message = f"plugin {plugin} has several connections, name one of them: {known}"
+    return Refused("UNKNOWN_CONNECTION", message, faults=(FieldFault(path="connection", message=message),))

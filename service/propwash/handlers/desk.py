@@ -16,12 +16,14 @@ from propwash.handlers.faults import Nonsense, fault_of, internal, nonsense
 from propwash.handlers.options import HostOptions
 from propwash.handlers.outcome import Answered, Outcome, Raised
 from propwash.handlers.registry import Served
+from propwash.handlers.settings import INVALID, SettingFaults
 from propwash.handlers.watchdog import Call
 from propwash.ports import Clock, Instrument, JobRequest, Refused
 from propwash.sdk import Connection, CreateRequest, NotFound, NotOffered, Spec
 from propwash.sdk.handler import NotBatched
 
 T = TypeVar("T")
+_FAULTS_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Desk:
         admitter: Admitter,
         *,
         connections: Connections,
+        faults: SettingFaults,
         callers: Mapping[str, Caller],
         clock: Clock,
         instrument: Instrument,
@@ -59,6 +62,7 @@ class Desk:
         self.callers = callers
         self._admitter = admitter
         self._connections = connections
+        self._faults = faults
         self._clock = clock
         self._instrument = instrument
         self._options = options
@@ -69,9 +73,13 @@ class Desk:
         """
         try:
             served = self._admitter.served(task_type)
-            return Target(served, task_type, self._connections.pick(served.plugin, connection))
+            target = Target(served, task_type, self._connections.named(served.plugin, connection).connection)
         except Refused as refused:
             return internal(refused.reason, refused.message)
+        if faults := self._faults.of(served, connection):
+            message = "; ".join(map(str, faults[:_FAULTS_TOLD]))
+            return Fault(kind=FaultKind.UNAVAILABLE, reason=INVALID, message=message)
+        return target
 
     def create_request(self, target: Target, job: JobRequest) -> CreateRequest[Spec] | Fault:
         """What a create is asked with. The spec is parsed again, as the handler may be a newer one than at

@@ -22,7 +22,8 @@ _SECRETS = (
     (re.compile(r"(?i)(://[^/\s:@]*):[^/\s@]+@"), r"\1:[redacted]@"),
     (
         re.compile(
-            r"(?i)([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|signature|credential)[\w-]*"
+            # Not the reason that goes before many a message.
+            r"(?i)(?!credentials_unavailable\b)([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|signature|credential)[\w-]*"
             r"[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)"
         ),
         r"\1[redacted]",

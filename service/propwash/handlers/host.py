@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from propwash.core.events import Deletion
-from propwash.core.model import Fault, Link, Observation, RemoteName
+from propwash.core.model import Fault, FaultKind, Link, Observation, RemoteName
 from propwash.handlers import answers
 from propwash.handlers.admission import Admitter
 from propwash.handlers.calling import Caller
@@ -16,11 +17,13 @@ from propwash.handlers.checking import overrides
 from propwash.handlers.connections import Connections
 from propwash.handlers.desk import Desk, as_permanent, as_unavailable
 from propwash.handlers.faults import nonsense
+from propwash.handlers.inspection import Inspector
 from propwash.handlers.options import HostOptions
 from propwash.handlers.registry import Registry
+from propwash.handlers.settings import INVALID, SettingFaults
 from propwash.handlers.watchdog import Watchdog
-from propwash.ports import Admission, Clock, HandlerInfo, Instrument, JobRequest, TaskRequest
-from propwash.sdk import Job, ListedJob, LogPage, ResultPage
+from propwash.ports import Admission, Clock, HandlerInfo, Instrument, JobRequest, Refused, TaskRequest
+from propwash.sdk import CallLimits, Job, ListedJob, LogPage, ResultPage
 
 
 class HandlerHost:
@@ -45,12 +48,18 @@ class HandlerHost:
         self._watchdog = Watchdog(
             instrument=instrument, blocked_s=self._options.blocked_s, beat_s=self._options.beat_s
         )
+        self._faults = faults = SettingFaults(registry, connections)
         self._admitter = Admitter(
-            registry, connections=connections, watchdog=self._watchdog, instrument=instrument
+            registry,
+            connections=connections,
+            faults=faults,
+            watchdog=self._watchdog,
+            instrument=instrument,
         )
         self._desk = Desk(
             self._admitter,
             connections=connections,
+            faults=faults,
             callers={
                 plugin: Caller(plugin, options=self._options, watchdog=self._watchdog, instrument=instrument)
                 for plugin in {one.plugin for one in registry.handlers}
@@ -59,18 +68,15 @@ class HandlerHost:
             instrument=instrument,
             options=self._options,
         )
+        self.inspector = Inspector(registry, connections=connections, faults=faults, desk=self._desk)
         self._is_closed = False
 
     async def start(self) -> None:
-        """Start the watchdog, and say which configured connections belong to no plugin."""
+        """Start the watchdog, and say what is wrong with the configured connections."""
         for one in self._registry.handlers:
             self._watchdog.know(one.plugin, one.root)
-        for plugin in sorted(self._connections.plugins - self._registry.plugins):
-            self._instrument.trouble(
-                "handlers",
-                f"connections are configured for plugin {plugin}, which is not installed",
-                plugin=plugin,
-            )
+        for fault in self.inspector.faults():
+            self._instrument.trouble("handlers", str(fault), connection=fault.connection)
         self._watchdog.start()
 
     async def close(self) -> None:
@@ -92,22 +98,44 @@ class HandlerHost:
         """See ports.Handlers."""
         return self._registry.infos
 
-    def admit(self, request: TaskRequest) -> Admission:
+    def admit(self, request: TaskRequest, *, project: str, domain: str) -> Admission:
         """See ports.Handlers."""
-        return self._admitter.admit(request)
+        return self._admitter.admit(request, project=project, domain=domain)
 
     def connections(self) -> Sequence[tuple[str, str]]:
-        """See ports.Handlers."""
+        """See ports.Handlers. Settings that a handler does not take have led to no job of its own."""
         return tuple(
-            (one.handler.task_types[0], connection.name)
+            (one.handler.task_types[0], configured.connection.name)
             for one in self._registry.handlers
-            for connection in self._connections.of(one.plugin)
+            for configured in self._connections.of(one.plugin)
+            if not self._faults.of(one, configured.connection.name)
         )
 
     def batch_size(self, task_type: str) -> int:
         """See ports.Handlers; 1 for a task type that is not served."""
         served = self._registry.served.get(task_type)
         return 1 if served is None else served.handler.batch_size
+
+    def is_batched(self, task_type: str) -> bool:
+        """See ports.Handlers; True for a task type that is not served, as nothing is then called."""
+        served = self._registry.served.get(task_type)
+        return served is None or overrides(served.handler, "get")
+
+    def limits(self, task_type: str, connection: str) -> CallLimits:
+        """See ports.Handlers."""
+        served = self._registry.served.get(task_type)
+        if served is None:
+            return CallLimits()
+        own = served.handler.limits
+        try:
+            given = self._connections.named(served.plugin, connection).limits
+        except Refused:
+            return own
+        return CallLimits(
+            reads=given.reads or own.reads,
+            writes=given.writes or own.writes,
+            deletes=given.deletes or own.deletes,
+        )
 
     def handler_key(self, task_type: str) -> str:
         """See ports.Handlers; the task type itself where it is not served."""
@@ -122,7 +150,8 @@ class HandlerHost:
         """See ports.Handlers."""
         target = self._desk.target(job.request.task_type, job.connection)
         if isinstance(target, Fault):
-            return target
+            # Who asks for a dry run is told that the connection is broken; an execution would wait until it is mended.
+            return replace(target, kind=FaultKind.PERMANENT) if target.reason == INVALID else target
         if not overrides(target.served.handler, "validate"):
             return None
         request = self._desk.create_request(target, job)

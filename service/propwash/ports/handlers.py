@@ -17,6 +17,7 @@ from propwash.core.model import (
     Traits,
 )
 from propwash.ports.records import TaskRequest
+from propwash.sdk.connections import CallLimits
 from propwash.sdk.handler import Job, ListedJob, LogPage, ResultPage
 
 
@@ -89,14 +90,22 @@ class Handlers(Protocol):
     def catalogue(self) -> Sequence[HandlerInfo]:
         """Every task type, and every broken plugin, by task type."""
 
-    def admit(self, request: TaskRequest) -> Admission:
-        """Validate against the spec, without input or output; raises Refused."""
+    def admit(self, request: TaskRequest, *, project: str, domain: str) -> Admission:
+        """Validate against the spec, and choose the connection for an execution of this project and domain, without
+        input or output; raises Refused.
+        """
 
     def connections(self) -> Sequence[tuple[str, str]]:
         """Every (task_type of one handler, connection) that a sweep has to ask."""
 
     def batch_size(self, task_type: str) -> int:
         """The most metas that one get takes."""
+
+    def is_batched(self, task_type: str) -> bool:
+        """Whether one get is one call, or a few; otherwise it is one for each meta."""
+
+    def limits(self, task_type: str, connection: str) -> CallLimits:
+        """How fast the connection may be called for this task type, as far as the operator or the handler says."""
 
     def handler_key(self, task_type: str) -> str:
         """The same for all task types that one handler object serves: what can be observed in one batch."""

@@ -72,7 +72,9 @@ class CreateRequest(Generic[SpecT]):
     run_deadline_s: float | None = None
     """Set as the system's own kill switch where it has one."""
     hint: bytes = b""
-    """What hint() answered when the execution was admitted: the job goes where find and delete will look for it."""
+    """What hint() answered when the execution was admitted: the job goes where find and delete will look for it. Empty
+    where the connection's settings did not hold then.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +209,8 @@ class Handler(abc.ABC, Generic[SpecT]):
 
     def hint(self, connection: Connection, spec: SpecT) -> bytes:
         """What find and delete need besides the name, such as a project; at most 256 bytes, no secret, no
-        input or output.
+        input or output. Raise Unavailable where the connection does not serve: the execution is accepted
+        without a hint, and waits.
         """
         return b""
 

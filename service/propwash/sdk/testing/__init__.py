@@ -5,7 +5,10 @@ pytest.
 import pytest
 
 pytest.register_assert_rewrite(
-    "propwash.sdk.testing.spec_checks", "propwash.sdk.testing.job_checks", "propwash.sdk.testing.fault_checks"
+    "propwash.sdk.testing.spec_checks",
+    "propwash.sdk.testing.connection_checks",
+    "propwash.sdk.testing.job_checks",
+    "propwash.sdk.testing.fault_checks",
 )
 
 from propwash.sdk.testing.asking import ask, observe  # noqa: E402  after the registration, which must come first

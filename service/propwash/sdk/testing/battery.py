@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from propwash.sdk.testing.connection_checks import ConnectionChecks
 from propwash.sdk.testing.fault_checks import FaultChecks
 from propwash.sdk.testing.job_checks import JobChecks
 from propwash.sdk.testing.spec_checks import SpecChecks
 
 
 @pytest.mark.asyncio
-class HandlerBattery(SpecChecks, JobChecks, FaultChecks):
+class HandlerBattery(SpecChecks, ConnectionChecks, JobChecks, FaultChecks):
     """Derive from it in a test module, and give it a fixture that makes a HandlerHarness:
 
         class TestMyHandler(HandlerBattery):

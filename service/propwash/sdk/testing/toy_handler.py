@@ -10,7 +10,7 @@ import pydantic
 
 from propwash.core.events import Deletion
 from propwash.core.model import Claim, Link, Observation, RemoteName, RemotePhase, Traits
-from propwash.sdk.connections import Connection
+from propwash.sdk.connections import Checked, Connection
 from propwash.sdk.handler import CreateRequest, Handler, Job, ListedJob, Spec
 from propwash.sdk.testing.toy_system import Ending, ToyError, ToyJob, ToyState, ToySystem
 from propwash.sdk.verdicts import NotFound, Permanent, Throttled, Unavailable, Verdict
@@ -189,6 +189,15 @@ class ToyHandler(Handler[ToySpec]):
     def links(self, connection: Connection, name: RemoteName, spec: ToySpec) -> Sequence[Link]:
         """The page that the toy system would have."""
         return (Link(title="Toy console", uri=f"https://toy.example/jobs/{name}"),)
+
+    async def check(self, connection: Connection) -> Sequence[Checked]:
+        """List, which needs the key and makes nothing."""
+        try:
+            await self.list(connection, "check")
+        except Verdict as verdict:
+            said = f"{verdict.reason}: {verdict.message}"
+            return (Checked(what="list jobs", is_ok=False, message=said, remedy="give the toy its key"),)
+        return (Checked(what="list jobs", is_ok=True, message="the toy answers"),)
 
     async def close(self) -> None:
         """Remember it."""
