@@ -39,7 +39,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
     code += "print([n for n in ('grpc', 'rich', 'aiohttp', 'pydantic', 'yaml') if n in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "[]"
-    for name in ("serve", "sandbox", "demo", "submit", "wait", "new-plugin", "config"):
+    for name in ("serve", "sandbox", "demo", "submit", "wait", "connections", "new-plugin", "config"):
         assert f"\n  {name} " in shown.stdout
 
 

@@ -45,6 +45,7 @@ class _Commands(LazyGroup):
             ("logs", "logs", "Show a remote job's log."),
             ("results", "results", "Show the rows of a succeeded execution."),
             ("handlers", "handlers", "Show which task types the server has, and their specs."),
+            ("connections", "connections", "Show and check the connections of the server's configuration."),
             ("new-plugin", "new_plugin", "Write a new plugin that passes the conformance battery."),
             ("config", "config", "Check or show the server's configuration."),
         )

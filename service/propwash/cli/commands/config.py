@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import click
 import yaml
 
-from propwash.cli.configuring import load_settings, with_configuration
+from propwash import app
+from propwash.cli.configuring import ConfigurationError, load_settings, with_configuration
 from propwash.cli.printing import Output, print_json
 from propwash.cli.session import output_option
+from propwash.config import Settings
 
 
 @click.group(
@@ -31,13 +34,24 @@ Examples:
 @with_configuration
 @output_option
 def check(path: Path | None, overrides: dict[str, object], output: str) -> None:
-    """Check the configuration: one line a fault, exit code 2 where there is one."""
+    """Check the configuration: one line a fault, exit code 2 where there is one.
+
+    The settings of the connections are checked by their plugins, without a call to any remote system; for that
+    there is `propwash connections check`.
+    """
     is_json = output == Output.JSON
-    load_settings(path, overrides, is_json=is_json)
+    settings = load_settings(path, overrides, is_json=is_json)
+    if faults := asyncio.run(_faults(settings)):
+        raise ConfigurationError(faults, is_json=is_json)
     if is_json:
         print_json({"valid": True})
     else:
         click.echo("the configuration holds")
+
+
+async def _faults(settings: Settings) -> tuple[str, ...]:
+    async with app.inspecting(settings) as inspector:
+        return tuple(str(fault) for fault in inspector.faults())
 
 
 @command.command(
