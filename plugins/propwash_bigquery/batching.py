@@ -13,17 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 from propwash.sdk import Observation, Throttled, Unavailable, Verdict
+from propwash_bigquery.forms import Form
 from propwash_bigquery.keys import JobKey, read_meta
-from propwash_bigquery.listing import DONE, LIVE, Listing, listed_key
-from propwash_bigquery.observing import (
-    child_count,
-    failure_of,
-    has_destination,
-    key_of,
-    observation,
-    state_of,
-)
-from propwash_bigquery.resources import JsonMap, items, text
+from propwash_bigquery.listing import DONE, LIVE, STATES, Listing, entries_of, listed_key
+from propwash_bigquery.observing import key_of, observation, state_of
+from propwash_bigquery.resources import JsonMap, child_count, error_of, items, text
 from propwash_bigquery.wire import Client
 
 FEW = 20
@@ -38,11 +32,12 @@ Answer = Observation | Verdict
 
 
 class Observer:
-    """Observes jobs of one connection."""
+    """Observes jobs of one form on one connection."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, listing: Listing, form: Form) -> None:
         self._client = client
-        self._listing = Listing(client)
+        self._listing = listing
+        self._form = form
 
     async def observe(self, metas: Sequence[bytes]) -> Mapping[bytes, Answer]:
         """An answer for each meta. Raises a verdict only where all metas are of one project and a list failed."""
@@ -83,7 +78,7 @@ class Observer:
         pages = self._listing.pages(
             project,
             LIVE if is_live else DONE,
-            is_full=not is_live,
+            entries=STATES if is_live else entries_of(self._form),
             since_ms=max(0, min(created) - _CLOCKS_DIFFER_MS),
             until_ms=max(created) + _CLOCKS_DIFFER_MS if min(created) else 0,
         )
@@ -93,8 +88,8 @@ class Observer:
                 for resource in items(page, "jobs"):
                     listed = listed_key(resource, project)
                     key = wanted.pop((listed.job_id, listed.location), None)
-                    if key is not None and _is_enough(resource, is_live=is_live):
-                        answers[key] = observation(resource, key)
+                    if key is not None and self._is_enough(resource, is_live=is_live):
+                        answers[key] = observation(resource, key, self._form)
                 pages_left -= 1
                 if not wanted or not pages_left:
                     return
@@ -117,22 +112,19 @@ class Observer:
 
     async def _one(self, key: JobKey) -> Answer:
         try:
-            resource = await self._client.get(key)
+            resource = await self._client.get(key, fields=self._form.fields)
             key_of(resource, key)
-            has_ended_well = state_of(resource) == "DONE" and failure_of(resource) is None
+            has_ended_well = state_of(resource) == "DONE" and error_of(resource) is None
             children: Sequence[JsonMap] = ()
             if has_ended_well and child_count(resource):
-                children = await self._listing.children(key)
-            return observation(resource, key, children=children)
+                children = await self._listing.children(key, self._form)
+            return observation(resource, key, self._form, children=children)
         except Verdict as verdict:
             return verdict
 
-
-def _is_enough(resource: JsonMap, *, is_live: bool) -> bool:
-    """Whether an entry of a list says all that is needed. A job that ended between two calls is read again, and so is
-    a script, whose children must be listed.
-    """
-    state = text(resource, "state")
-    if is_live or state != "DONE":
-        return is_live and state not in ("", "DONE")
-    return failure_of(resource) is not None or (has_destination(resource) and not child_count(resource))
+    def _is_enough(self, resource: JsonMap, *, is_live: bool) -> bool:
+        """Whether an entry of a list says all that is needed. A job that ended between two calls is read again."""
+        state = text(resource, "state")
+        if is_live or state != "DONE":
+            return is_live and state not in ("", "DONE")
+        return error_of(resource) is not None or self._form.is_told_by_list(resource)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pydantic
 
-from propwash.sdk import Connection
+from propwash.sdk import Connection, SecretRef
 from propwash_bigquery.api_types import Location, Project
 
 PUBLIC_ENDPOINT = "https://bigquery.googleapis.com"
@@ -36,13 +36,23 @@ class BigQuerySettings(pydantic.BaseModel):
     )
     credentials: Literal["default", "none"] = pydantic.Field(
         default="default",
-        description="default: Application Default Credentials, or credentials_file. none: no token, for emulators.",
+        description="default: what one of the next three names, or else Application Default Credentials. none: no "
+        "token, for emulators.",
     )
     credentials_file: str | None = pydantic.Field(
         default=None,
         min_length=1,
         description="Path of a service account key, an external account (workload identity federation), an authorized "
         "user or an impersonation, as Google writes them.",
+    )
+    credentials_json: SecretRef | None = pydantic.Field(
+        default=None,
+        description="Reference of the same content as credentials_file has, as env:NAME or file:/path.",
+    )
+    access_token: SecretRef | None = pydantic.Field(
+        default=None,
+        description="Reference of a short-lived access token that something else replaces in time. It is read again "
+        "every 30 seconds, and at once after BigQuery refused it.",
     )
     impersonate: str | None = pydantic.Field(
         default=None, min_length=1, description="E-mail of a service account to act as."
@@ -70,8 +80,15 @@ class BigQuerySettings(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _agree(self) -> BigQuerySettings:
-        if self.credentials == "none" and (self.credentials_file or self.impersonate):
-            raise ValueError("credentials is none, but credentials_file or impersonate is given")
+        given = [
+            name for name in ("credentials_file", "credentials_json", "access_token") if getattr(self, name)
+        ]
+        if self.credentials == "none" and (given or self.impersonate):
+            raise ValueError(f"credentials is none, but {(given or ['impersonate'])[0]} is given")
+        if len(given) > 1:
+            raise ValueError(f"give one of {' and '.join(given)}")
+        if self.access_token and self.impersonate:
+            raise ValueError("access_token is used as it is, and cannot impersonate")
         return self
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from propwash.sdk import Unavailable
+from propwash.sdk import CREDENTIALS_UNAVAILABLE, Unavailable
 
 _REFRESH_AT = 0.5
 """The part of a token's life after which another is fetched."""
@@ -22,7 +22,6 @@ _MARGIN_S = 30.0
 _PAUSE_S = 10.0
 """Between two failed fetches."""
 _FETCH_TIMEOUT_S = 20.0
-UNAVAILABLE = "CREDENTIALS_UNAVAILABLE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class NoCredentials:
         """No headers."""
         return {}
 
-    def distrust(self) -> None:
+    def distrust(self, headers: Mapping[str, str]) -> None:
         """Nothing to distrust."""
 
     async def close(self) -> None:
@@ -87,12 +86,13 @@ class Credentials:
             # Shielded, so that one cancelled call does not take the token away from the others.
             await asyncio.shield(self._fetching)
         if self._token is None or not self._is_valid(self._now()):
-            raise Unavailable(UNAVAILABLE, self._complaint or "there is no access token")
-        return {"Authorization": f"Bearer {self._token.value}"}
+            raise Unavailable(CREDENTIALS_UNAVAILABLE, self._complaint or "there is no access token")
+        return _signed(self._token)
 
-    def distrust(self) -> None:
+    def distrust(self, headers: Mapping[str, str]) -> None:
         """The token was refused: fetch another, and use the old one until then, as the refusal may be a passing one."""
-        self._is_distrusted = True
+        if self._token is not None and headers == _signed(self._token):
+            self._is_distrusted = True
 
     async def close(self) -> None:
         """End what is under way and release the source."""
@@ -122,6 +122,8 @@ class Credentials:
                 token = await self._source.fetch()
         except CredentialsError as error:
             self._fail(str(error))
+        except Unavailable as verdict:
+            self._fail(verdict.message)
         except Exception as error:  # noqa: BLE001  whatever goes wrong with a source, calls are told so
             # The text of such an error may quote a request with an assertion in it.
             status = getattr(error, "status", None)
@@ -135,3 +137,7 @@ class Credentials:
 
     def _fail(self, complaint: str) -> None:
         self._failed_at, self._complaint = self._now(), complaint
+
+
+def _signed(token: AccessToken) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.value}"}

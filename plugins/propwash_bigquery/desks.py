@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from propwash.sdk import Connection, Unavailable
-from propwash_bigquery.batching import Observer
+from propwash.sdk import Connection, SecretReader, Unavailable
 from propwash_bigquery.connection import BigQuerySettings, SettingsError, base_url, settings_of
 from propwash_bigquery.credentials import Credentials, NoCredentials, TokenSource
 from propwash_bigquery.google_tokens import GoogleTokens
 from propwash_bigquery.listing import Listing
-from propwash_bigquery.wire import Client
+from propwash_bigquery.rotating import RotatingToken
+from propwash_bigquery.wire import Client, HeaderSource
+
+Tokens = Callable[[BigQuerySettings, SecretReader], TokenSource]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,14 +25,17 @@ class Desk:
     settings: BigQuerySettings
     client: Client
     listing: Listing
-    observer: Observer
 
 
 class Desks:
-    """All connections' desks. A connection that was changed gets a new one."""
+    """All connections' desks. A connection that was changed gets a new one.
 
-    def __init__(self, tokens: Callable[[BigQuerySettings], TokenSource] = GoogleTokens) -> None:
+    Several handlers may share them, so that they share tokens and sessions; the last that leaves closes them.
+    """
+
+    def __init__(self, tokens: Tokens = GoogleTokens) -> None:
         self._tokens = tokens
+        self._users: set[int] = set()
         self._desks: dict[str, Desk] = {}
         self._replaced: list[Desk] = []
 
@@ -49,23 +54,37 @@ class Desks:
         if desk is not None:
             # Calls may still be under way on it: it is closed at the end.
             self._replaced.append(desk)
-        if settings.credentials == "none":
-            client = Client(base, settings=settings, credentials=NoCredentials())
-        else:
-            source = Credentials(self._tokens(settings), name=connection.name)
-            client = Client(base, settings=settings, credentials=source)
+        client = Client(base, settings=settings, credentials=self._credentials(connection, settings))
         made = self._desks[connection.name] = Desk(
             connection=connection,
             settings=settings,
             client=client,
             listing=Listing(client),
-            observer=Observer(client),
         )
         return made
 
-    async def close(self) -> None:
-        """Close every client."""
+    def enter(self, user: object) -> None:
+        """Count a handler as a user."""
+        self._users.add(id(user))
+
+    async def leave(self, user: object) -> None:
+        """Count a handler as one no more; with the last one every client is closed."""
+        self._users.discard(id(user))
+        if self._users:
+            return
         desks = [*self._desks.values(), *self._replaced]
         self._desks.clear()
         self._replaced.clear()
-        await asyncio.gather(*(desk.client.close() for desk in desks))
+        await asyncio.gather(*(_close(desk) for desk in desks))
+
+    def _credentials(self, connection: Connection, settings: BigQuerySettings) -> HeaderSource:
+        if settings.credentials == "none":
+            return NoCredentials()
+        if settings.access_token is not None:
+            return RotatingToken(settings.access_token, connection.secrets, name=connection.name)
+        return Credentials(self._tokens(settings, connection.secrets), name=connection.name)
+
+
+async def _close(desk: Desk) -> None:
+    await desk.listing.close()
+    await desk.client.close()

@@ -13,9 +13,27 @@ import enum
 import re
 from dataclasses import dataclass
 
-from propwash.sdk import NotFound, Permanent, Retryable, Throttled, Unavailable, Verdict
+from propwash.sdk import (
+    CREDENTIALS_UNAVAILABLE,
+    NotFound,
+    Permanent,
+    Retryable,
+    Throttled,
+    Unavailable,
+    Verdict,
+)
 
+PERMISSION_DENIED = "PERMISSION_DENIED"
+"""The reason of every verdict that says: the connection's account lacks a permission; the execution waits."""
 _MOST_RETRY_AFTER_S = 3600.0
+# What BigQuery says of an object that the job names, by the object's kind, as in "Access Denied: Table p:d.t: ...". Of
+# the account's own permission it says "Access Denied: Project p: User does not have bigquery.jobs.create permission".
+_OF_AN_OBJECT = re.compile(
+    r"Access Denied: (?:Table|View|Materialized View|Dataset|Model|Routine|Connection|File|Reservation)\b"
+    r"|Permission denied while (?:globbing|getting Drive credentials)"
+    r"|Permission \S+ denied on (?:table|view|dataset|model|routine|connection|resource)\b",
+    re.IGNORECASE,
+)
 
 
 class Meaning(enum.Enum):
@@ -31,6 +49,10 @@ class Meaning(enum.Enum):
     QUOTA = "Throttled: passes in minutes or hours"
     MISSING = "NotFound where it looks, Permanent where it submits"
     TAKEN = "the name is taken: adopted if ours, else Permanent"
+    DENIED = (
+        "Permanent where it submits and an object of the job is denied, else Unavailable PERMISSION_DENIED"
+    )
+    UNAUTHENTICATED = "Unavailable CREDENTIALS_UNAVAILABLE"
     NO_ANSWER = "Unavailable: says nothing"
 
 
@@ -43,7 +65,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
-    "accessDenied": Rule(Meaning.REFUSED, False),
+    "accessDenied": Rule(Meaning.DENIED, False),
     "attributeError": Rule(Meaning.REFUSED, False),
     "backendError": Rule(Meaning.NO_ANSWER, True),
     # Documented for rows that are still in the streaming buffer: passes in minutes.
@@ -56,7 +78,7 @@ RULES: dict[str, Rule] = {
     "invalid": Rule(Meaning.REFUSED, False),
     "invalidQuery": Rule(Meaning.REFUSED, False),
     # Stale credentials are the operator's to mend.
-    "invalidUser": Rule(Meaning.NO_ANSWER, True),
+    "invalidUser": Rule(Meaning.UNAUTHENTICATED, True),
     "jobBackendError": Rule(Meaning.NO_ANSWER, True),
     "jobInternalError": Rule(Meaning.NO_ANSWER, True),
     "jobRateLimitExceeded": Rule(Meaning.NO_ANSWER, True),
@@ -79,7 +101,9 @@ RULES: dict[str, Rule] = {
     "badGateway": Rule(Meaning.NO_ANSWER, True),
     "userRateLimitExceeded": Rule(Meaning.THROTTLED, True),
     "dailyLimitExceeded": Rule(Meaning.QUOTA, True),
-    "authError": Rule(Meaning.NO_ANSWER, True),
+    "authError": Rule(Meaning.UNAUTHENTICATED, True),
+    # The token lacks a scope, which is the operator's to mend.
+    "insufficientPermissions": Rule(Meaning.DENIED, True),
     # The API is not switched on in the project, which is the operator's to mend.
     "accessNotConfigured": Rule(Meaning.NO_ANSWER, True),
 }
@@ -121,8 +145,12 @@ def verdict(error: ApiError, *, is_submitting: bool) -> Verdict:
             return Permanent("NAME_TAKEN", message)
         case Meaning.RETRYABLE if is_submitting:
             return Retryable(reason, message)
-        case _ if error.status == 401:
-            return Unavailable("CREDENTIALS_REFUSED", message)
+        case Meaning.UNAUTHENTICATED:
+            return Unavailable(CREDENTIALS_UNAVAILABLE, message)
+        case Meaning.DENIED:
+            if is_submitting and _OF_AN_OBJECT.search(error.message):
+                return Permanent(reason, message)
+            return Unavailable(PERMISSION_DENIED, message)
         case _:
             return Unavailable(reason or "UNEXPECTED_ANSWER", message)
 
@@ -131,7 +159,7 @@ def _meaning(error: ApiError) -> Meaning:
     rule = RULES.get(error.reason)
     # A status that says more than a reason does: the answer may be a proxy's, or the reason a new one.
     if error.status == 401:
-        return Meaning.NO_ANSWER
+        return Meaning.UNAUTHENTICATED
     if error.status == 429 and (rule is None or rule.request is not Meaning.QUOTA):
         return Meaning.THROTTLED
     if error.status >= 500 and error.reason != "notImplemented":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from propwash_bigquery.spec import MOST_LABELS, RESERVED_PREFIX
+from propwash_bigquery.job_spec import MOST_LABELS, RESERVED_PREFIX
 
 OWNER = "propwash-owner"
 EXECUTION = "propwash-execution"

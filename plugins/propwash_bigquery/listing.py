@@ -6,23 +6,30 @@ ones unless a parent is named; states filter, creation times bound, `unreachable
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from propwash.sdk import RemoteName, Unavailable, parse_remote_name
+from propwash.sdk import RemoteName, Unavailable, Verdict, parse_remote_name
+from propwash_bigquery.forms import Form, job_type_of
 from propwash_bigquery.keys import JobKey
 from propwash_bigquery.resources import JsonMap, items, mapping, text, whole
-from propwash_bigquery.wire import JOB_FIELDS, Client
+from propwash_bigquery.wire import Client
 
 LIVE = (("stateFilter", "pending"), ("stateFilter", "running"))
 DONE = (("stateFilter", "done"),)
-_STATE_FIELDS = "nextPageToken,unreachable,jobs(jobReference,state,statistics(creationTime))"
-_FULL_FIELDS = (
-    f"nextPageToken,unreachable,jobs(state,errorResult,{JOB_FIELDS[:-1]},scriptStatistics(evaluationKind)))"
-)
+STATES = "jobReference(jobId,location),state,statistics(creationTime)"
+"""The mask of an entry that says where a job stands, and no more."""
+_CENSUS = f"{STATES},configuration(jobType)"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _CLOCKS_DIFFER_MS = 300_000
 _MOST_CHILDREN = 1000
+
+
+def entries_of(form: Form) -> str:
+    """The mask of an entry that says all that there is to say of a job of this form."""
+    whole = form.fields.removesuffix(")")
+    return f"state,errorResult,{whole},scriptStatistics(evaluationKind))"
 
 
 class Listing:
@@ -30,19 +37,23 @@ class Listing:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._censuses: dict[str, asyncio.Task[list[tuple[JobKey, str]] | Verdict]] = {}
 
     async def pages(
         self,
         project: str,
         query: Sequence[tuple[str, str]],
         *,
-        is_full: bool,
+        entries: str,
         since_ms: int = 0,
         until_ms: int = 0,
     ) -> AsyncGenerator[JsonMap, None]:
-        """The pages, one call each, for as long as they are asked for. Creation times of 0 do not bound."""
-        asked = [*query, ("projection", "full" if is_full else "minimal")]
-        asked.append(("fields", _FULL_FIELDS if is_full else _STATE_FIELDS))
+        """The pages, one call each, for as long as they are asked for. entries is the mask of one entry. Creation times
+        of 0 do not bound.
+        """
+        # The configuration is in the full projection alone; the mask leaves out what is not wanted of it.
+        projection = "full" if "configuration" in entries else "minimal"
+        asked = [*query, ("projection", projection), ("fields", f"nextPageToken,unreachable,jobs({entries})")]
         if since_ms:
             asked.append(("minCreationTime", str(since_ms)))
         if until_ms:
@@ -56,13 +67,13 @@ class Listing:
                 return
             token = following
 
-    async def search(self, project: str, name: RemoteName) -> JsonMap | None:
+    async def search(self, project: str, name: RemoteName, form: Form) -> JsonMap | None:
         """A job by its id alone, wherever it runs: jobs.get needs the location of a job outside US and EU.
 
         Raises Unavailable where it was not found but locations were unreachable, as it may be there.
         """
         unreachable = False
-        pages = self.pages(project, (), is_full=True, since_ms=_earliest_ms(name))
+        pages = self.pages(project, (), entries=entries_of(form), since_ms=_earliest_ms(name))
         async with aclosing(pages):
             async for page in pages:
                 for resource in items(page, "jobs"):
@@ -73,26 +84,57 @@ class Listing:
             raise Unavailable("LOCATIONS_UNREACHABLE", "BigQuery could not list the jobs of every location")
         return None
 
-    async def ours(self, project: str, owner: str) -> list[JobKey]:
-        """The live jobs of a project whose id says that they are the owner's."""
-        found = []
-        async for page in self.pages(project, LIVE, is_full=False):
-            for resource in items(page, "jobs"):
-                parsed = parse_remote_name(text(mapping(resource, "jobReference"), "jobId"))
-                if parsed is not None and parsed.owner == owner:
-                    found.append(listed_key(resource, project))
-        return found
+    async def ours(self, project: str, owner: str, form: Form) -> list[JobKey]:
+        """The live jobs of a project that are of this form and whose id says that they are the owner's.
 
-    async def children(self, parent: JobKey) -> list[JsonMap]:
+        Forms that ask at the same time share one reading of the list. So an answer may be as old as a reading takes, of
+        which a list of jobs is no better anyway.
+        """
+        task = self._censuses.get(project)
+        if task is None:
+            task = asyncio.create_task(self._census(project), name=f"bigquery-census-{project}")
+            self._censuses[project] = task
+        # Shielded, so that one cancelled call does not take the list away from the others.
+        found = await asyncio.shield(task)
+        if isinstance(found, Verdict):
+            raise found
+        mine = []
+        for key, job_type in found:
+            parsed = parse_remote_name(key.job_id) if job_type == form.job_type else None
+            if parsed is not None and parsed.owner == owner:
+                mine.append(key)
+        return mine
+
+    async def children(self, parent: JobKey, form: Form) -> list[JsonMap]:
         """A script's child jobs, oldest first."""
         found: list[JsonMap] = []
-        pages = self.pages(parent.project, (("parentJobId", parent.job_id),), is_full=True)
+        pages = self.pages(parent.project, (("parentJobId", parent.job_id),), entries=entries_of(form))
         async with aclosing(pages):
             async for page in pages:
                 found += items(page, "jobs")
                 if len(found) >= _MOST_CHILDREN:
                     break
         return found[::-1]
+
+    async def close(self) -> None:
+        """End what is under way."""
+        tasks = list(self._censuses.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _census(self, project: str) -> list[tuple[JobKey, str]] | Verdict:
+        try:
+            return [
+                (listed_key(resource, project), job_type_of(resource))
+                async for page in self.pages(project, LIVE, entries=_CENSUS)
+                for resource in items(page, "jobs")
+            ]
+        except Verdict as verdict:
+            # Answered and not raised: nobody may be waiting any more.
+            return verdict
+        finally:
+            del self._censuses[project]
 
 
 def listed_key(resource: JsonMap, project: str) -> JobKey:

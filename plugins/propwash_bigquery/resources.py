@@ -40,3 +40,32 @@ def items(value: JsonMap, name: str) -> Sequence[JsonMap]:
     if not isinstance(found, list):
         return ()
     return [one for one in found if isinstance(one, Mapping)]
+
+
+def texts(value: JsonMap, name: str) -> tuple[str, ...]:
+    """The strings of a list, or the one string that stands in its place; empty where there is none."""
+    found = value.get(name)
+    if isinstance(found, str):
+        return (found,)
+    if not isinstance(found, list):
+        return ()
+    return tuple(one for one in found if isinstance(one, str))
+
+
+def table_of(reference: JsonMap) -> str:
+    """bq://project.dataset.table of a TableReference, empty where it is not whole."""
+    parts = [text(reference, name) for name in ("projectId", "datasetId", "tableId")]
+    return f"bq://{'.'.join(parts)}" if all(parts) else ""
+
+
+def error_of(resource: JsonMap) -> JsonMap | None:
+    """The error with which a job ended, or None: in its status, or beside it in an entry of a list."""
+    for holder in (mapping(resource, "status"), resource):
+        if holder.get("errorResult") is not None:
+            return mapping(holder, "errorResult")
+    return None
+
+
+def child_count(resource: JsonMap) -> int:
+    """How many child jobs a script has."""
+    return whole(mapping(resource, "statistics"), "numChildJobs") or 0

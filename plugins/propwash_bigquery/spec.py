@@ -5,31 +5,23 @@ Source: BigQuery REST v2 reference, Job (JobConfiguration, JobConfigurationQuery
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from propwash_bigquery import tables
 from propwash_bigquery.api_types import (
-    ApiModel,
     CreateDisposition,
     Int64,
     JsonObject,
-    Location,
-    Project,
     SchemaUpdateOption,
     WriteDisposition,
 )
+from propwash_bigquery.job_spec import JobSpec
 from propwash_bigquery.parameters import QueryParameter
 
-MOST_LABELS = 61
-_LABEL_KEY = re.compile(r"(?=[^\W\d_])[\w-]{1,63}")
-_LABEL_VALUE = re.compile(r"[\w-]{0,63}")
-RESERVED_PREFIX = "propwash-"
 
-
-class BigQuerySpec(ApiModel):
+class BigQuerySpec(JobSpec):
     """One query job. Fields are taken by the API's own names (camel case) or in snake case.
 
     Inputs become named query parameters: an integer INT64, a double FLOAT64, a string STRING, a boolean BOOL, bytes
@@ -39,15 +31,6 @@ class BigQuerySpec(ApiModel):
 
     model_config = ConfigDict(title="BigQuery query job")
 
-    project: Project | None = Field(
-        default=None,
-        description="The project that runs and pays for the job; the connection's where not given.",
-    )
-    location: Location | None = Field(
-        default=None,
-        description="Where the job runs, such as US, EU or europe-west3. Where neither this nor the connection says "
-        "so, BigQuery takes the location of the datasets that the query names.",
-    )
     query: str = Field(min_length=1, max_length=1_048_576, description="The SQL text; a script is one, too.")
     destination_table: tables.TableReference | None = Field(
         default=None,
@@ -125,21 +108,8 @@ class BigQuerySpec(ApiModel):
     write_incremental_results: bool | None = Field(
         default=None, description="Whether results may be read while the query still runs."
     )
-    labels: dict[str, str] | None = Field(
-        default=None,
-        max_length=MOST_LABELS,
-        description="Labels of the job, in the form that BigQuery asks for. Keys that begin with propwash- are ours.",
-    )
-    job_timeout_ms: Int64 | None = Field(
-        default=None,
-        gt=0,
-        description="Milliseconds after which BigQuery itself stops the job. The run deadline of the execution sets "
-        "this as well; the shorter one counts.",
-    )
-    reservation: str | None = Field(
-        default=None,
-        min_length=1,
-        description="projects/P/locations/L/reservations/R, or none for on-demand billing.",
+    secure_context: tables.SecureContext | None = Field(
+        default=None, description="Values that the query reads by SECURE_CONTEXT()."
     )
 
     @field_validator("query")
@@ -179,17 +149,3 @@ class BigQuerySpec(ApiModel):
         if partitioning is not None and info.data.get("time_partitioning") is not None:
             raise ValueError("give one of timePartitioning and rangePartitioning")
         return partitioning
-
-    @field_validator("labels")
-    @classmethod
-    def _well_formed(cls, labels: dict[str, str] | None) -> dict[str, str] | None:
-        for key, value in (labels or {}).items():
-            if key.startswith(RESERVED_PREFIX):
-                raise ValueError(f"{key!r}: labels that begin with {RESERVED_PREFIX} are Propwash's own")
-            if not _LABEL_KEY.fullmatch(key) or key != key.lower():
-                raise ValueError(
-                    f"{key!r:.80}: a key is a lowercase letter, then up to 62 of lowercase letters, digits, _ and -"
-                )
-            if not _LABEL_VALUE.fullmatch(value) or value != value.lower():
-                raise ValueError(f"{key!r}: a value is up to 63 of lowercase letters, digits, _ and -")
-        return labels

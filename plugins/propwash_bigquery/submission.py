@@ -6,59 +6,67 @@ Source: BigQuery REST v2 reference, jobs.insert and JobConfiguration.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TypeVar
 
 from propwash.sdk import CreateRequest, Permanent
 from propwash_bigquery import labels
-from propwash_bigquery.binding import bound_parameters
-from propwash_bigquery.connection import BigQuerySettings
+from propwash_bigquery.forms import Form
+from propwash_bigquery.job_spec import OF_THE_JOB, JobSpec
 from propwash_bigquery.keys import JobKey
-from propwash_bigquery.spec import BigQuerySpec
-from propwash_bigquery.sql_types import InputError
 
-_OF_THE_JOB = {"project", "location", "labels", "job_timeout_ms", "reservation"}
-_OURS = _OF_THE_JOB | {"query_parameters", "parameter_mode"}
+SpecT = TypeVar("SpecT", bound=JobSpec)
+_TABLES = frozenset({"destinationTable", "defaultDataset", "sourceTable", "sourceModel"})
 
 
-def key_for(request: CreateRequest[BigQuerySpec], settings: BigQuerySettings) -> JobKey:
-    """Where the job goes; raises Permanent where nobody says in which project."""
-    project = request.spec.project or settings.project
-    if project is None:
-        raise Permanent(
-            "PROJECT_MISSING", "spec.project: neither the spec nor the connection names a project"
-        )
-    return JobKey(project, request.spec.location or settings.location or "", request.name)
-
-
-def job_resource(request: CreateRequest[BigQuerySpec], key: JobKey, *, is_dry_run: bool) -> dict[str, object]:
-    """The resource to insert; raises Permanent for inputs that cannot be bound.
-
-    A dry run leaves no job, and so has no name that could be taken.
-    """
+def job_resource(
+    request: CreateRequest[SpecT],
+    key: JobKey,
+    form: Form,
+    configuration: Mapping[str, object],
+    *,
+    is_dry_run: bool,
+) -> dict[str, object]:
+    """The resource to insert. A dry run leaves no job, and so has no name that could be taken."""
     reference = {"projectId": key.project}
     if not is_dry_run:
         reference["jobId"] = key.job_id
     if key.location:
         reference["location"] = key.location
-    return {"jobReference": reference, "configuration": _configuration(request, key, is_dry_run=is_dry_run)}
+    made: dict[str, object] = {
+        form.key: _with_projects(configuration, key.project),
+        "labels": labels.job_labels(
+            own_labels(request), of_spec=request.spec.labels or {}, of_execution=request.labels
+        ),
+        **_of_the_job(request),
+    }
+    if is_dry_run:
+        made["dryRun"] = True
+    return {"jobReference": reference, "configuration": made}
 
 
-def own_labels(request: CreateRequest[BigQuerySpec]) -> dict[str, str]:
+def own_labels(request: CreateRequest[SpecT]) -> dict[str, str]:
     """The labels by which the request's job is known."""
     return labels.mark(owner=request.owner, uid=request.uid, attempt=request.attempt)
 
 
-def _configuration(
-    request: CreateRequest[BigQuerySpec], key: JobKey, *, is_dry_run: bool
-) -> dict[str, object]:
+def own_part(spec: JobSpec, *, without: frozenset[str] = frozenset()) -> dict[str, object]:
+    """What a spec says of its form's own configuration, by the API's names; without leaves fields out."""
+    return spec.model_dump(by_alias=True, exclude_none=True, exclude=set(OF_THE_JOB | without))
+
+
+def key_for(project: str, location: str, name: str) -> JobKey:
+    """Where a job goes; raises Permanent where nobody says in which project."""
+    if not project:
+        raise Permanent(
+            "PROJECT_MISSING", "spec.project: neither the spec nor the connection names a project"
+        )
+    return JobKey(project, location, name)
+
+
+def _of_the_job(request: CreateRequest[SpecT]) -> dict[str, object]:
     spec = request.spec
-    made: dict[str, object] = {
-        "query": _query(request, key),
-        "labels": labels.job_labels(
-            own_labels(request), of_spec=spec.labels or {}, of_execution=request.labels
-        ),
-    }
-    if is_dry_run:
-        made["dryRun"] = True
+    made: dict[str, object] = {}
     timeouts_ms = [spec.job_timeout_ms] if spec.job_timeout_ms is not None else []
     if request.run_deadline_s is not None:
         timeouts_ms.append(max(1, math.ceil(request.run_deadline_s * 1000)))
@@ -66,23 +74,18 @@ def _configuration(
         made["jobTimeoutMs"] = str(min(timeouts_ms))
     if spec.reservation is not None:
         made["reservation"] = spec.reservation
+    if spec.max_slots is not None:
+        made["maxSlots"] = spec.max_slots
     return made
 
 
-def _query(request: CreateRequest[BigQuerySpec], key: JobKey) -> dict[str, object]:
-    spec = request.spec
-    query: dict[str, object] = spec.model_dump(by_alias=True, exclude_none=True, exclude=_OURS)
-    for name in ("destinationTable", "defaultDataset"):
-        given = query.get(name)
-        # The API requires a project in a table reference and takes none from the job.
-        if isinstance(given, dict):
-            query[name] = {"projectId": key.project, **given}
-    try:
-        mode, parameters = bound_parameters(spec, request.inputs)
-    except InputError as error:
-        raise Permanent("INVALID_INPUTS", str(error)) from error
-    if mode is not None:
-        query["parameterMode"] = mode
-    if parameters:
-        query["queryParameters"] = parameters
-    return query
+def _with_projects(configuration: Mapping[str, object], project: str) -> dict[str, object]:
+    # The API requires a project in a reference and takes none from the job.
+    def whole(name: str, value: object) -> object:
+        if name in _TABLES and isinstance(value, Mapping):
+            return {"projectId": project, **value}
+        if name == "sourceTables" and isinstance(value, list | tuple):
+            return [{"projectId": project, **one} for one in value]
+        return value
+
+    return {name: whole(name, value) for name, value in configuration.items()}

@@ -1,4 +1,4 @@
-"""The parts of a query job's configuration that are messages of their own.
+"""The parts of a job's configuration that are messages of their own.
 
 Source: BigQuery REST v2 reference, Job (JobConfigurationQuery, ScriptOptions), tables (TimePartitioning,
 RangePartitioning, Clustering, UserDefinedFunctionResource), EncryptionConfiguration, ConnectionProperty.
@@ -113,3 +113,12 @@ class ConnectionProperty(ApiModel):
         description="Such as dataset_project_id, time_zone, session_id, query_label or service_account.",
     )
     value: str = Field(description="The property's value.")
+
+
+class SecureContext(ApiModel):
+    """Values for the SQL function SECURE_CONTEXT()."""
+
+    secure_parameter_entries: dict[str, str] = Field(
+        min_length=1,
+        description="The values by name. They are kept with the execution's spec, so no secret belongs here.",
+    )

@@ -48,7 +48,8 @@ class Engine:
 
     def __init__(self) -> None:
         self._projects: set[str] = set()
-        self._writing = threading.Lock()
+        self._definitions: dict[TableName, dict[str, Any]] = {}
+        self.writing = threading.Lock()
         self._attaching = threading.Lock()
         self._connection = _connected()
 
@@ -56,6 +57,7 @@ class Engine:
         """Forget all data."""
         with self._attaching:
             self._projects.clear()
+            self._definitions.clear()
             self._connection = _connected()
 
     def close(self) -> None:
@@ -81,7 +83,7 @@ class Engine:
         try:
             if statement.is_query:
                 return self._select(run.cursor, statement.sql)
-            with self._writing:
+            with self.writing:
                 counted = run.cursor.execute(statement.sql).fetchall()
             affected = int(counted[0][0]) if statement.is_dml and counted else None
             return Rows(affected=affected)
@@ -90,15 +92,9 @@ class Engine:
 
     def write(self, run: Run, statement: Statement, *, into: TableName, write: str, create: str) -> Rows:
         """Run a query into a table by its dispositions and answer with the table's rows. Raises BigQueryError."""
-        self.attach(into.project)
-        if not self.has_dataset(into.project, into.dataset):
-            raise not_found(f"Dataset {into.project}:{into.dataset}")
-        with self._writing:
-            exists = self.has_table(into)
-            if not exists and create == "CREATE_NEVER":
-                raise not_found(f"Table {into}")
-            if exists and write == "WRITE_EMPTY" and self.count(into) > 0:
-                raise BigQueryError("duplicate", f"Already Exists: Table {into}")
+        self.require_dataset(into)
+        with self.writing:
+            exists = self.may_write(into, write=write, create=create)
             if exists and write != "WRITE_TRUNCATE":
                 sql = f"INSERT INTO {into.sql} {statement.sql}"
             else:
@@ -108,6 +104,20 @@ class Engine:
             except duckdb.Error as error:
                 raise self._fault(error, statement) from None
         return self._select(run.cursor, f"SELECT * FROM {into.sql}")
+
+    def define(self, table: TableName, definition: dict[str, Any]) -> None:
+        """Keep what the catalog has no place for: what a table is besides its rows."""
+        self._definitions[table] = definition
+
+    def definition(self, table: TableName) -> dict[str, Any]:
+        """What was kept of a table that there is."""
+        return self._definitions.get(table, {})
+
+    def require_dataset(self, table: TableName) -> None:
+        """Raises BigQueryError (notFound) where the table's dataset does not exist."""
+        self.attach(table.project)
+        if not self.has_dataset(table.project, table.dataset):
+            raise not_found(f"Dataset {table.project}:{table.dataset}")
 
     def describe(self, run: Run, statement: Statement) -> list[dict[str, Any]]:
         """The schema that a query would give, without running it. Raises BigQueryError."""
@@ -130,7 +140,7 @@ class Engine:
                 f"SELECT CAST(x AS VARCHAR), typeof(x) FROM (SELECT {sql} AS x)"
             ).fetchall()
         except duckdb.Error as error:
-            raise invalid_query(_first_line(error)) from None
+            raise invalid_query(first_line(error)) from None
         return found[0][0], found[0][1]
 
     def table_schema(self, table: TableName) -> list[dict[str, Any]] | None:
@@ -146,7 +156,7 @@ class Engine:
 
     def execute(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run the stand-in's own SQL and give its rows."""
-        with self._writing:
+        with self.writing:
             return self._connection.cursor().execute(sql, values or []).fetchall()
 
     def has_dataset(self, project: str, dataset: str) -> bool:
@@ -178,6 +188,15 @@ class Engine:
             if schema is not None:
                 total += 8 * len(schema) * self.count(table)
         return total
+
+    def may_write(self, into: TableName, *, write: str, create: str) -> bool:
+        """Whether the table exists that is to be written. Raises BigQueryError where its dispositions forbid it."""
+        exists = self.has_table(into)
+        if not exists and create == "CREATE_NEVER":
+            raise not_found(f"Table {into}")
+        if exists and write == "WRITE_EMPTY" and self.count(into) > 0:
+            raise BigQueryError("duplicate", f"Already Exists: Table {into}")
+        return exists
 
     def _select(self, cursor: duckdb.DuckDBPyConnection, sql: str) -> Rows:
         relation = cursor.sql(sql)
@@ -212,8 +231,8 @@ class Engine:
         if isinstance(error, duckdb.BinderException) and (match := _UNKNOWN_NAME.search(str(error))):
             return invalid_query(f"Unrecognized name: {match[1]} at {_place(statement.text, match[1])}")
         if "already exists" in str(error):
-            return BigQueryError("duplicate", f"Already Exists: {_first_line(error)}")
-        return invalid_query(_first_line(error))
+            return BigQueryError("duplicate", f"Already Exists: {first_line(error)}")
+        return invalid_query(first_line(error))
 
 
 def _connected() -> duckdb.DuckDBPyConnection:
@@ -237,7 +256,8 @@ def not_found(what: str) -> BigQueryError:
     return BigQueryError("notFound", f"Not found: {what} was not found in location US")
 
 
-def _first_line(error: duckdb.Error) -> str:
+def first_line(error: duckdb.Error) -> str:
+    """What the engine says, without its own word for the kind of error."""
     text = str(error).split("\n", 1)[0]
     return text.split(" Error: ", 1)[-1]
 

@@ -20,6 +20,7 @@ HTTP_CODE: Final[dict[str, int]] = {
     "billingTierLimitExceeded": 400,
     "blocked": 403,
     "bytesBilledLimitExceeded": 400,
+    "badRequest": 400,
     "duplicate": 409,
     "internalError": 500,
     "invalid": 400,
@@ -67,6 +68,8 @@ class BigQueryError(Exception):
         self.message = message
         self.location = location
         self.code = code or HTTP_CODE.get(reason, 400)
+        self.details: list[BigQueryError] = []
+        """What a job's errors[] says besides, where the message alone says little."""
 
     def proto(self) -> dict[str, str]:
         """The ErrorProto that a job's status carries."""
@@ -116,7 +119,8 @@ def refusal(fault: Fault) -> Answer:
 def denial(standing: Standing) -> Answer:
     """What BigQuery says to a caller without valid credentials, and to one without permission."""
     if standing is Standing.FORBIDDEN:
-        message = "Access Denied: User does not have bigquery.jobs.create permission in the project."
+        lacking = "User does not have bigquery.jobs.create permission in project sandbox."
+        message = f"Access Denied: Project sandbox: {lacking}"
         return BigQueryError("accessDenied", message, code=403).answer()
     message = "Request had invalid authentication credentials. Expected OAuth 2 access token."
     return BigQueryError("authError", message, code=401).answer()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlglot import exp
@@ -25,6 +25,8 @@ class Outcome:
     processed_bytes: int = 0
     error: BigQueryError | None = None
     text: str = ""
+    moved: dict[str, Any] = field(default_factory=dict)
+    """The statistics of a load, extract or copy."""
 
 
 @dataclass(slots=True, kw_only=True)

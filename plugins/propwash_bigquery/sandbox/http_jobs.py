@@ -162,6 +162,8 @@ class HttpJobs:
             job.unknown_until = now + call.fault.duration_s
 
     async def _dry_run(self, call: Call, project: str, configuration: dict[str, Any]) -> Answer:
+        if configuration["jobType"] != "QUERY":
+            return json_answer(self._would_be(project, configuration, {}), call)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
             self._world.workers, dry_run, self._engine, project, configuration["query"]
@@ -169,19 +171,18 @@ class HttpJobs:
         statistics = query_statistics(found.statement, None, found.processed_bytes)
         if found.statement.is_query:
             statistics["schema"] = {"fields": found.schema}
-        resource = {
+        told = {"totalBytesProcessed": str(found.processed_bytes), "query": statistics}
+        return json_answer(self._would_be(project, configuration, told), call)
+
+    def _would_be(self, project: str, configuration: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+        return {
             "kind": "bigquery#job",
             "id": f"{project}:US.",
             "jobReference": {"projectId": project, "location": "US"},
             "configuration": configuration,
-            "statistics": {
-                "creationTime": str(int(self._jobs.now() * 1000)),
-                "totalBytesProcessed": str(found.processed_bytes),
-                "query": statistics,
-            },
+            "statistics": {"creationTime": str(int(self._jobs.now() * 1000)), **told},
             "status": {"state": "DONE"},
         }
-        return json_answer(resource, call)
 
 
 def _text(mask: dict[str, Any]) -> str:

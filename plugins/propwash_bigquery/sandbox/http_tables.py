@@ -134,6 +134,7 @@ class HttpTables:
             raise not_found(f"Table {table}")
         self._engine.execute(f"DROP TABLE {table.sql}")
         self._tables.pop(table, None)
+        self._engine.define(table, {})
         return 204, None
 
     def list_rows(self, call: Call) -> tuple[int, Any]:
@@ -191,6 +192,7 @@ class HttpTables:
             "numRows": str(count),
             "numBytes": str(8 * count * len(schema)),
             **self._tables.get(table, {}),
+            **self._engine.definition(table),
         }
 
 

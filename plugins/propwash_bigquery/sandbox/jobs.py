@@ -36,6 +36,8 @@ class Job:
     rows: Rows | None = None
     statement: Statement | None = None
     processed_bytes: int = 0
+    moved: dict[str, Any] = field(default_factory=dict)
+    """The statistics of a load, extract or copy."""
     is_script: bool = False
     text: str = ""
     parent: Job | None = None
@@ -52,9 +54,14 @@ class Job:
     fragments: dict[str, bytes] = field(default_factory=dict)
 
     @property
+    def kind(self) -> str:
+        """query, load, extract or copy."""
+        return str(self.configuration["jobType"]).lower()
+
+    @property
     def query(self) -> dict[str, Any]:
-        """The query configuration."""
-        query: dict[str, Any] = self.configuration["query"]
+        """The query configuration; empty for a job of another kind."""
+        query: dict[str, Any] = self.configuration.get("query") or {}
         return query
 
     @property
@@ -99,7 +106,7 @@ class Job:
         status: dict[str, Any] = {"state": state}
         if self.error is not None:
             status["errorResult"] = self.error.proto()
-            status["errors"] = [self.error.proto()]
+            status["errors"] = [one.proto() for one in (self.error, *self.error.details)]
         return {
             "kind": "bigquery#job",
             "etag": f"{self.ledger.number}-{state}",
@@ -119,7 +126,7 @@ class Job:
         return {"projectId": self.project, "jobId": self.job_id, "location": self.location}
 
     def _shown_configuration(self) -> dict[str, Any]:
-        if self.is_script:
+        if self.is_script or self.kind != "query":
             return self.configuration
         return {**self.configuration, "query": {**self.query, "destinationTable": self.destination.reference}}
 
@@ -138,8 +145,12 @@ class Job:
         if self.ended_at is None:
             return statistics
         statistics["endTime"] = _ms(self.ended_at)
-        statistics["totalBytesProcessed"] = str(self.processed_bytes)
         statistics["totalSlotMs"] = str(int((self.ended_at - self.start_at) * 1000))
+        if self.kind != "query":
+            if self.error is None:
+                statistics[self.kind] = self.moved
+            return statistics
+        statistics["totalBytesProcessed"] = str(self.processed_bytes)
         statistics["query"] = query_statistics(self.statement, self.rows, self.processed_bytes)
         if self.is_script:
             statistics["query"]["statementType"] = "SCRIPT"

@@ -9,13 +9,17 @@ from functools import partial
 from typing import Any
 
 from propwash.sandbox import Fault, FaultKind, LedgerState, World
+from propwash_bigquery.sandbox.copying import copy
 from propwash_bigquery.sandbox.engine import Engine, Rows, stopped
 from propwash_bigquery.sandbox.errors import BigQueryError, reason_of_label
 from propwash_bigquery.sandbox.execution import Outcome, execute
+from propwash_bigquery.sandbox.extracting import extract
 from propwash_bigquery.sandbox.jobs import ANONYMOUS_DATASET, Job
+from propwash_bigquery.sandbox.loading import load
+from propwash_bigquery.sandbox.objects import ObjectStore
 from propwash_bigquery.sandbox.registry import Registry
 from propwash_bigquery.sandbox.requests import JOB_ID
-from propwash_bigquery.sandbox.sql import TableName
+from propwash_bigquery.sandbox.sql import Statement, TableName
 from propwash_bigquery.sandbox.trivial import trivial_rows
 
 SYSTEM = "bigquery"
@@ -28,9 +32,10 @@ _INTERRUPT_AGAIN_S = 0.05
 class Jobs:
     """Makes jobs and brings them to their end. Not thread-safe: it lives on the loop's thread."""
 
-    def __init__(self, world: World, engine: Engine, registry: Registry) -> None:
+    def __init__(self, world: World, engine: Engine, registry: Registry, store: ObjectStore) -> None:
         self._world = world
         self._engine = engine
+        self._store = store
         self._registry = registry
         self._generated = itertools.count(1)
         self._by_number: dict[int, Job] = {}
@@ -136,7 +141,7 @@ class Jobs:
         if timeout_ms is None:
             return
         timeout_s = int(str(timeout_ms)) / 1000
-        if job.is_stuck or timeout_s <= duration_s or trivial_rows(job.query) is None:
+        if job.is_stuck or timeout_s <= duration_s or _trivial(job) is None:
             why = f"Job timed out after {timeout_s:g}s"
             self._world.schedule.at(job.start_at + timeout_s, partial(self._stop, job, why))
 
@@ -149,7 +154,7 @@ class Jobs:
             error = BigQueryError(reason, f"The sandbox was told to fail this job with {reason}")
             self._finish(job, Outcome(error=error), is_script=False)
             return
-        found = trivial_rows(job.query)
+        found = _trivial(job)
         if found is not None:
             self._finish(job, Outcome(statement=found[0], rows=found[1]), is_script=False)
             return
@@ -170,7 +175,16 @@ class Jobs:
         def on_child(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(self._child, job, outcome, self.now())
 
-        return execute(self._engine, run, job.project, job.query, on_child=on_child)
+        given = job.configuration[job.kind]
+        match job.kind:
+            case "load":
+                return load(self._engine, run, self._store, job.project, given), False
+            case "extract":
+                return extract(self._engine, run, self._store, job.project, given), False
+            case "copy":
+                return copy(self._engine, run, job.project, given, now=job.created_at), False
+            case _:
+                return execute(self._engine, run, job.project, given, on_child=on_child)
 
     def _worked(self, job: Job, future: Future[tuple[Outcome, bool]]) -> None:
         job.run = None
@@ -237,6 +251,7 @@ class Jobs:
         job.start_at = min(job.start_at, now)
         job.statement, job.rows, job.error = outcome.statement, outcome.rows, outcome.error
         job.processed_bytes, job.is_script = outcome.processed_bytes, is_script
+        job.moved = outcome.moved
         job.fragments.clear()
         state = LedgerState.FINISHED
         if outcome.error is not None:
@@ -245,6 +260,10 @@ class Jobs:
         for waiter in job.waiters:
             _let_go(waiter)
         job.waiters.clear()
+
+
+def _trivial(job: Job) -> tuple[Statement, Rows] | None:
+    return trivial_rows(job.query) if job.kind == "query" else None
 
 
 def _let_go(waiter: asyncio.Future[None]) -> None:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from propwash_bigquery.sandbox.errors import BigQueryError
+from propwash_bigquery.sandbox.objects import split
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}")
 # International letters are allowed in labels, capital ones are not ("Requirements for labels").
@@ -44,10 +45,9 @@ def checked_configuration(body: dict[str, Any]) -> dict[str, Any]:
             "Job configuration must contain exactly one job-specific configuration object "
             f"(e.g., query, load, extract, spark), but there were {len(kinds)}: ",
         )
-    if kinds[0] != "query":
-        raise BigQueryError("notImplemented", f"This stand-in runs query jobs, not {kinds[0]} jobs")
-    query = checked_query(configuration["query"])
-    checked: dict[str, Any] = {**configuration, "jobType": "QUERY", "query": query}
+    kind = kinds[0]
+    given = _CHECKS[kind](configuration[kind])
+    checked: dict[str, Any] = {**configuration, "jobType": kind.upper(), kind: given}
     _check_labels(configuration.get("labels") or {})
     timeout_ms = configuration.get("jobTimeoutMs")
     if timeout_ms is not None and not re.fullmatch(r"[0-9]+", str(timeout_ms)):
@@ -69,13 +69,72 @@ def checked_query(query: object) -> dict[str, Any]:
             "Legacy SQL is not supported by this stand-in; set useLegacySql to false, since its default is true",
             location="useLegacySql",
         )
-    for name, choices in _CHOICES.items():
-        if query.get(name) is not None and str(query[name]).upper() not in choices:
-            raise BigQueryError("invalid", f"Invalid value for {name}: {query[name]}", location=name)
+    _check_choices(query)
     destination = query.get("destinationTable")
     if destination is not None and not (destination.get("datasetId") and destination.get("tableId")):
         raise BigQueryError("required", "Required parameter is missing: destinationTable")
     return {"priority": "INTERACTIVE", **query, "useLegacySql": False}
+
+
+def _load(given: object) -> dict[str, Any]:
+    load = _object(given, "load")
+    uris = load.get("sourceUris")
+    if not isinstance(uris, list) or not uris:
+        raise BigQueryError("required", "Required parameter is missing: sourceUris", location="sourceUris")
+    for uri in uris:
+        split(str(uri))
+    _check_table(load, "destinationTable")
+    return {"writeDisposition": "WRITE_APPEND", "sourceFormat": "CSV", **load}
+
+
+def _extract(given: object) -> dict[str, Any]:
+    extract = _object(given, "extract")
+    uris = extract.get("destinationUris") or (
+        [extract["destinationUri"]] if extract.get("destinationUri") else []
+    )
+    if not uris:
+        raise BigQueryError("required", "Required parameter is missing: destinationUris")
+    for uri in uris:
+        split(str(uri))
+    if bool(extract.get("sourceTable")) == bool(extract.get("sourceModel")):
+        raise BigQueryError("required", "Required parameter is missing: sourceTable or sourceModel")
+    if extract.get("sourceTable"):
+        _check_table(extract, "sourceTable")
+    # The real service answers in the plural, whichever was given.
+    return {"destinationFormat": "CSV", **extract, "destinationUris": uris}
+
+
+def _copy(given: object) -> dict[str, Any]:
+    copy = _object(given, "copy")
+    sources = copy.get("sourceTables") or ([copy["sourceTable"]] if copy.get("sourceTable") else [])
+    if not sources:
+        raise BigQueryError("required", "Required parameter is missing: sourceTable")
+    for one in (*sources, copy.get("destinationTable")):
+        _check_table({"table": one}, "table")
+    operation = str(copy.get("operationType") or "COPY").upper()
+    if operation not in ("OPERATION_TYPE_UNSPECIFIED", "COPY", "SNAPSHOT", "RESTORE", "CLONE"):
+        raise BigQueryError("invalid", f"Invalid value for operationType: {operation}")
+    operation = "COPY" if operation == "OPERATION_TYPE_UNSPECIFIED" else operation
+    return {"writeDisposition": "WRITE_EMPTY", **copy, "sourceTables": sources, "operationType": operation}
+
+
+def _object(given: object, name: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise BigQueryError("invalid", f"Invalid value for {name}: no object")
+    _check_choices(given)
+    return given
+
+
+def _check_choices(given: dict[str, Any]) -> None:
+    for name, choices in _CHOICES.items():
+        if given.get(name) is not None and str(given[name]).upper() not in choices:
+            raise BigQueryError("invalid", f"Invalid value for {name}: {given[name]}", location=name)
+
+
+def _check_table(given: dict[str, Any], name: str) -> None:
+    table = given.get(name)
+    if not isinstance(table, dict) or not (table.get("datasetId") and table.get("tableId")):
+        raise BigQueryError("required", f"Required parameter is missing: {name}", location=name)
 
 
 def _check_labels(labels: object) -> None:
@@ -86,3 +145,6 @@ def _check_labels(labels: object) -> None:
             raise BigQueryError("invalid", f'Label key "{key}" has invalid characters.')
         if not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value) or value != value.lower():
             raise BigQueryError("invalid", f'Label value "{value}" has invalid characters.')
+
+
+_CHECKS = {"query": checked_query, "load": _load, "extract": _extract, "copy": _copy}

@@ -8,23 +8,27 @@ from propwash.sandbox import Answer, Call, Fault, Handle, MethodClass, Route, St
 from propwash_bigquery.sandbox.engine import Engine
 from propwash_bigquery.sandbox.errors import BigQueryError, denial, refusal
 from propwash_bigquery.sandbox.http_jobs import HttpJobs, answered
+from propwash_bigquery.sandbox.http_objects import HttpObjects
 from propwash_bigquery.sandbox.http_results import HttpResults
 from propwash_bigquery.sandbox.http_tables import HttpTables
 from propwash_bigquery.sandbox.lifecycle import SYSTEM, Jobs
+from propwash_bigquery.sandbox.objects import ObjectStore
 from propwash_bigquery.sandbox.registry import Registry
 
 _ROOT = "/bigquery/v2/projects/{project}"
 
 
 class BigQueryStandIn:
-    """BigQuery's REST API v2 in this process."""
+    """BigQuery's REST API v2 in this process, and behind it a store of the objects that gs:// addresses name."""
 
     name = SYSTEM
 
     def __init__(self, world: World) -> None:
         self._engine = Engine()
         self._registry = Registry()
-        self.jobs = Jobs(world, self._engine, self._registry)
+        self._store = ObjectStore()
+        self.jobs = Jobs(world, self._engine, self._registry, self._store)
+        self._objects = HttpObjects(self._store)
         self._http_jobs = HttpJobs(world, self._engine, self._registry, self.jobs)
         self._results = HttpResults(world, self._engine, self._http_jobs, self.jobs)
         self._tables = HttpTables(world, self._engine, self.jobs.anonymous_rows)
@@ -67,8 +71,11 @@ class BigQueryStandIn:
             ("*", "/bigquery/{rest:.*}", "unknown", other, answered(_unknown)),
         )
         return [
-            Route(verb=verb, path=path, name=name, method=method, handle=handle)
-            for verb, path, name, method, handle in plain
+            *(
+                Route(verb=verb, path=path, name=name, method=method, handle=handle)
+                for verb, path, name, method, handle in plain
+            ),
+            *self._objects.routes(),
         ]
 
     def refuse(self, fault: Fault) -> Answer:
@@ -90,6 +97,7 @@ class BigQueryStandIn:
         self._registry.clear()
         self._results.clear()
         self._tables.clear()
+        self._store.clear()
         self._engine.clear()
 
     async def close(self) -> None:

@@ -29,6 +29,7 @@ from propwash.sandbox import (
 from propwash.sdk import Connection, CreateRequest, Observation, RemoteName, Value
 from propwash_bigquery import BigQueryHandler
 from propwash_bigquery.credentials import TokenSource
+from propwash_bigquery.desks import Desks
 from propwash_bigquery.sandbox import stand_in
 from propwash_bigquery.spec import BigQuerySpec
 
@@ -138,7 +139,8 @@ async def bigquery_rig(
         workers=workers,
     )
     sandbox = await serve("127.0.0.1", 0, stand_ins={"bigquery": stand_in(world)}, world=world)
-    handler = BigQueryHandler() if tokens is None else BigQueryHandler(tokens=lambda settings: tokens)
+    desks = Desks() if tokens is None else Desks(tokens=lambda settings, secrets: tokens)
+    handler = BigQueryHandler(desks=desks)
     given = {
         "project": PROJECT,
         "location": "US",

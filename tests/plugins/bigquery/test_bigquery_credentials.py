@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from propwash.sdk import Connection, RemoteName, Unavailable
+from propwash.sdk import Connection, LocalSecrets, RemoteName, Unavailable
 from propwash_bigquery import BigQueryHandler
 from propwash_bigquery.connection import BigQuerySettings, SettingsError, base_url, settings_of
 from propwash_bigquery.credentials import AccessToken, Credentials, CredentialsError
@@ -125,7 +125,7 @@ async def test_failed_refresh_keeps_the_old_token_until_it_expires(world: World)
 async def test_refused_token_is_replaced(world: World) -> None:
     await world.token()
     world.time = 60.0
-    world.credentials.distrust()
+    world.credentials.distrust({"Authorization": f"Bearer {SECRET}-1"})
     assert await world.token() == "1"
     await world.turn()
     assert await world.token() == "2"
@@ -194,7 +194,7 @@ async def test_service_account_signs_requests(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(Unavailable) as raised:
                 await handler.find(connection, RemoteName("pw-x"), b"")
-            assert raised.value.reason == "CREDENTIALS_REFUSED"
+            assert raised.value.reason == "CREDENTIALS_UNAVAILABLE"
             assert SECRET not in str(raised.value)
         await handler.close()
     assert grants == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
@@ -215,7 +215,7 @@ async def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [one for one in sys.modules if one.startswith("gcloud")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "gcloud.aio.auth", None)
-    source = GoogleTokens(BigQuerySettings())
+    source = GoogleTokens(BigQuerySettings(), LocalSecrets())
     with pytest.raises(CredentialsError, match=r"propwash\[bigquery\]"):
         await source.fetch()
 

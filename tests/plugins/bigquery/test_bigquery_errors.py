@@ -10,11 +10,12 @@ from propwash.sdk import NotFound, Permanent, RemotePhase, Retryable, Throttled,
 from propwash_bigquery.errors import RULES, ApiError, is_job_retryable, retry_after, stable_reason, verdict
 from propwash_bigquery.keys import JobKey
 from propwash_bigquery.observing import failed, observation
+from propwash_bigquery.queries import QUERY
 
 KEY = JobKey("a-project", "US", "j")
 # reason: HTTP status, verdict on a create, verdict on a look, whether a job that failed so may be retried
 TABLE: dict[str, tuple[int, type[Exception], type[Exception], bool]] = {
-    "accessDenied": (403, Permanent, Unavailable, False),
+    "accessDenied": (403, Unavailable, Unavailable, False),
     "attributeError": (400, Permanent, Unavailable, False),
     "backendError": (503, Unavailable, Unavailable, True),
     "badRequest": (400, Permanent, Unavailable, True),
@@ -49,6 +50,7 @@ TABLE: dict[str, tuple[int, type[Exception], type[Exception], bool]] = {
     "userRateLimitExceeded": (403, Throttled, Throttled, True),
     "dailyLimitExceeded": (403, Throttled, Throttled, True),
     "authError": (401, Unavailable, Unavailable, True),
+    "insufficientPermissions": (403, Unavailable, Unavailable, True),
     "accessNotConfigured": (403, Unavailable, Unavailable, True),
 }
 
@@ -110,12 +112,12 @@ def test_throttling_waits_as_told_and_no_longer(reason: str, after_s: float | No
 
 def test_failed_job_of_an_unknown_reason_has_failed_and_may_be_retried() -> None:
     assert is_job_retryable("somethingNew")
-    seen = observation({"status": {"state": "DONE", "errorResult": {}}}, KEY)
+    seen = observation({"status": {"state": "DONE", "errorResult": {}}}, KEY, QUERY)
     assert (seen.phase, seen.reason, seen.is_retryable) == (RemotePhase.FAILED, "JOB_FAILED", True)
 
 
 def test_warnings_fail_no_job() -> None:
-    seen = observation({"status": {"state": "DONE", "errors": [{"reason": "invalid"}]}}, KEY)
+    seen = observation({"status": {"state": "DONE", "errors": [{"reason": "invalid"}]}}, KEY, QUERY)
     assert seen.phase is RemotePhase.SUCCEEDED
 
 

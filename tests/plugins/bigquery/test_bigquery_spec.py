@@ -9,10 +9,10 @@ import pydantic
 import pytest
 
 from propwash.sdk import Connection, CreateRequest, RemoteName
-from propwash_bigquery.connection import BigQuerySettings
+from propwash_bigquery import BigQueryHandler
 from propwash_bigquery.labels import job_labels
 from propwash_bigquery.spec import BigQuerySpec
-from propwash_bigquery.submission import job_resource, key_for
+from propwash_bigquery.submission import key_for
 
 # JobConfigurationQuery of the REST reference and the discovery document, without systemVariables (output only).
 DOCUMENTED: dict[str, object] = {
@@ -89,8 +89,8 @@ def request_of(spec: BigQuerySpec, **more: object) -> CreateRequest[BigQuerySpec
 
 def sent(spec: BigQuerySpec, **more: object) -> dict[str, object]:
     request = request_of(spec, **more)
-    key = key_for(request, BigQuerySettings(project="p-one"))
-    resource: dict[str, object] = json.loads(json.dumps(job_resource(request, key, is_dry_run=False)))
+    key = key_for(spec.project or "p-one", spec.location or "", request.name)
+    resource: dict[str, object] = json.loads(json.dumps(BigQueryHandler().resource(request, key)))
     return resource
 
 
