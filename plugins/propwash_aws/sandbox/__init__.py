@@ -1,0 +1,1 @@
+"""The stand-in for EMR's APIs for the sandbox."""
