@@ -9,6 +9,7 @@ from propwash_snowflake.sandbox.tags import (
     FAIL_ATTEMPTS_LABEL,
     FAIL_REASON_LABEL,
     RERUN_LABEL,
+    STATUS_LABEL,
     STUCK_LABEL,
 )
 
@@ -16,6 +17,7 @@ __all__ = [
     "FAIL_ATTEMPTS_LABEL",
     "FAIL_REASON_LABEL",
     "RERUN_LABEL",
+    "STATUS_LABEL",
     "STUCK_LABEL",
     "SnowflakeStandIn",
     "stand_in",

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from propwash.sandbox import Answer, Call, Clock, Standing
 from propwash_snowflake.sandbox.errors import SnowflakeError
+from propwash_snowflake.sandbox.oauth import TokenDesk, client_id_of
 from propwash_snowflake.sandbox.session import USER
 
 TYPE_HEADER: Final = "X-Snowflake-Authorization-Token-Type"
@@ -47,18 +48,17 @@ class Claims:
 
 
 class Authentication:
-    """Reads callers. Without registered keys a JWT's claims are checked and its signature is not."""
+    """Reads callers. Without registered keys a JWT's claims are checked and its signature is not.
+
+    desk issues OAuth tokens; once it has clients, or once keys are registered, whoever shows nothing is refused.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.desk = TokenDesk(clock)
         self._keys: dict[tuple[str, str], Any] = {}
         self._verified: set[str] = set()
         self._shown = OAUTH
-
-    def clear(self) -> None:
-        """Forget the registered keys."""
-        self._keys.clear()
-        self._verified.clear()
 
     def register_key(self, account_user: str, pem: str | bytes) -> str:
         """From now on only JWTs signed by registered keys pass. Gives the key's fingerprint.
@@ -84,17 +84,20 @@ class Authentication:
         self._verified.clear()
 
     def identity(self, call: Call) -> str | None:
-        """The key's fingerprint for a key-pair JWT, the token for any other, None where nothing is shown."""
+        """A key-pair JWT's fingerprint, the client of a token that was issued here, or else the token; None for nothing.
+
+        At the token endpoint it is the client that asks.
+        """
         token = _token(call)
         if token is None:
-            self._shown = call.headers.get(TYPE_HEADER, OAUTH)
-            return None
+            self._shown = ""
+            return client_id_of(call)
         claims = _claims(token)
         if claims is not None:
             self._shown = KEYPAIR
             return claims.fingerprint
-        self._shown = call.headers.get(TYPE_HEADER, OAUTH)
-        return token
+        self._shown = call.headers.get(TYPE_HEADER) or OAUTH
+        return self.desk.client_of(token) or token
 
     def check(self, call: Call) -> str:
         """The user who calls. Raises SnowflakeError (400, 401) where what the call shows cannot be good."""
@@ -103,11 +106,12 @@ class Authentication:
             raise SnowflakeError(None, f"Unsupported {TYPE_HEADER} {kind} is specified.", status=400)
         token = _token(call)
         if token is None:
+            if self._keys or self.desk.is_strict:
+                raise _refused("")
             return USER
         claims = _claims(token)
         if claims is None:
-            if kind is not None and kind.upper() == KEYPAIR:
-                raise _refused(KEYPAIR)
+            self._check_token(token, (kind or OAUTH).upper())
             return USER
         if kind is not None and kind.upper() != KEYPAIR:
             raise _refused(kind.upper())
@@ -122,6 +126,16 @@ class Authentication:
             message = "Incoming request with IP/Token is not allowed to access Snowflake."
             return SnowflakeError("390422", message, status=403).answer()
         return _refused(self._shown.upper(), is_expired=standing is Standing.EXPIRED).answer()
+
+    def _check_token(self, token: str, kind: str) -> None:
+        if kind == KEYPAIR:
+            raise _refused(KEYPAIR)
+        if kind != OAUTH:
+            return
+        if self.desk.is_expired(token):
+            raise _refused(OAUTH, is_expired=True)
+        if self.desk.is_strict and self.desk.client_of(token) is None:
+            raise _refused(OAUTH)
 
     def _check_claims(self, claims: Claims) -> None:
         now = self._clock.now()
@@ -150,6 +164,9 @@ class Authentication:
 
 def _refused(kind: str, *, is_expired: bool = False) -> SnowflakeError:
     place = uuid.uuid4()
+    if not kind:
+        message = "Authorization header not found in the request data."
+        return SnowflakeError("390101", message, status=401)
     if kind == KEYPAIR:
         # An expired one and a wrong one read the same.
         return SnowflakeError("390144", f"JWT token is invalid. [{place}]", status=401)

@@ -15,12 +15,13 @@ import duckdb
 from propwash_snowflake.sandbox.engine_errors import mapped
 from propwash_snowflake.sandbox.errors import SnowflakeError, canceled
 from propwash_snowflake.sandbox.statements import Rows
-from propwash_snowflake.sandbox.values import quoted, reading, row_type
+from propwash_snowflake.sandbox.values import Write, quoted, reading, row_type
 
 DEFAULT_DATABASE: Final = "DEMO"
 DEFAULT_SCHEMA: Final = "PUBLIC"
 _MOST_ROWS = 1_000_000
 _LOOK_S = 0.02
+_ROWS_AT_ONCE: Final = 500
 
 
 class Run:
@@ -72,20 +73,16 @@ class Engine:
             projection = ", ".join(
                 f"{expression} AS c{number}" for number, (expression, _) in enumerate(read)
             )
-            found = relation.project(projection).limit(_MOST_ROWS + 1).fetchall()
-            if len(found) > _MOST_ROWS:
-                raise SnowflakeError("391908", "The result is too large for this stand-in.", state="22000")
             writes = [write for _, write in read]
-            if any(write is not None for write in writes):
-                rows = [
-                    [
-                        value if value is None or write is None else write(value)
-                        for value, write in zip(row, writes, strict=True)
-                    ]
-                    for row in found
-                ]
-            else:
-                rows = [list(row) for row in found]
+            run.cursor.execute(relation.project(projection).sql_query())
+            rows: list[list[str | None]] = []
+            # Making Python's values keeps every other thread waiting, so they are made a few at a time.
+            while found := run.cursor.fetchmany(_ROWS_AT_ONCE):
+                rows.extend(_written(found, writes))
+                if len(rows) > _MOST_ROWS:
+                    raise SnowflakeError(
+                        "391908", "The result is too large for this stand-in.", state="22000"
+                    )
             return Rows(row_type=types, rows=rows)
 
     def change(self, run: Run, *statements: str) -> list[tuple[Any, ...]]:
@@ -103,8 +100,14 @@ class Engine:
             for number, (column, kind, _) in enumerate(columns, start=1)
         )
         with self._guarded(run):
-            values = [values for _, _, values in columns]
-            run.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT {selected}", values)
+            run.cursor.execute(
+                f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT {selected} LIMIT 0",
+                [[] for _ in columns],
+            )
+            # Reading Python's values keeps every other thread waiting, so they are read a few at a time.
+            for start in range(0, len(columns[0][2]), _ROWS_AT_ONCE):
+                values = [values[start : start + _ROWS_AT_ONCE] for _, _, values in columns]
+                run.cursor.execute(f"INSERT INTO {quoted(name)} SELECT {selected}", values)
 
     def scalar(self, run: Run, expression: str) -> Any:
         """The value of an expression. Raises SnowflakeError."""
@@ -215,6 +218,18 @@ def _connected() -> duckdb.DuckDBPyConnection:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     return connection
+
+
+def _written(found: Sequence[tuple[Any, ...]], writes: Sequence[Write | None]) -> Iterator[list[str | None]]:
+    if all(write is None for write in writes):
+        return map(list, found)
+    return (
+        [
+            value if value is None or write is None else write(value)
+            for value, write in zip(row, writes, strict=True)
+        ]
+        for row in found
+    )
 
 
 def _unnested(number: int, kind: str) -> str:

@@ -215,12 +215,16 @@ class Execution:
             user = user or session.user
         if function.endswith("BY_WAREHOUSE"):
             warehouse = warehouse or session.warehouse
+        session_id = given.get("SESSION_ID")
+        if function.endswith("BY_SESSION"):
+            session_id = self.statement.session_id if session_id is None else int(session_id)
         asked = Asked(
             start=given.get("END_TIME_RANGE_START"),
             end=given.get("END_TIME_RANGE_END"),
             limit=int(given.get("RESULT_LIMIT", 100)),
             user=user,
             warehouse=warehouse,
+            session=session_id,
         )
         name = f"__HISTORY_{self.tables_of_history}"
         self.tables_of_history += 1

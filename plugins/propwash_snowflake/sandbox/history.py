@@ -46,6 +46,7 @@ class Asked:
     limit: int = 100
     user: str | None = None
     warehouse: str | None = None
+    session: int | None = None
 
 
 class History:
@@ -87,6 +88,8 @@ class History:
             if asked.user is not None and one.session.user.upper() != asked.user.upper():
                 continue
             if asked.warehouse is not None and one.session.warehouse != asked.warehouse.upper():
+                continue
+            if asked.session is not None and one.session_id != asked.session:
                 continue
             ended_at = one.ended_at
             if ended_at is None:
@@ -140,7 +143,7 @@ _COLUMNS: Final[dict[str, tuple[str, Callable[[Statement, float], Any]]]] = {
     "DATABASE_NAME": (_TEXT, lambda one, _now: one.session.database),
     "SCHEMA_NAME": (_TEXT, lambda one, _now: one.session.schema),
     "QUERY_TYPE": (_TEXT, lambda one, _now: one.query_type),
-    "SESSION_ID": (_NUMBER, lambda one, _now: (one.parent or one).number),
+    "SESSION_ID": (_NUMBER, lambda one, _now: one.session_id),
     "USER_NAME": (_TEXT, lambda one, _now: one.session.user),
     "ROLE_NAME": (_TEXT, lambda one, _now: one.session.role),
     "WAREHOUSE_NAME": (_TEXT, lambda one, _now: one.session.warehouse),

@@ -61,7 +61,7 @@ class Statements:
             if fault is not None and kind is FaultKind.VANISHING:
                 statement.hidden_until = now + fault.duration_s
             statement.is_stuck = STUCK_LABEL in session.tag.labels or kind is FaultKind.STUCK
-        elif purpose is Purpose.HISTORY and fault is not None:
+        elif fault is not None and purpose is Purpose.HISTORY:
             self._show_badly(statement, fault)
         self._registry.add(statement)
         if purpose is Purpose.CANCEL:

@@ -10,6 +10,7 @@ from propwash_snowflake.sandbox.engine import Engine
 from propwash_snowflake.sandbox.errors import refusal
 from propwash_snowflake.sandbox.http import Operations, no_such_path, wrong_method
 from propwash_snowflake.sandbox.lifecycle import SYSTEM, Statements
+from propwash_snowflake.sandbox.oauth import PATH as TOKEN_PATH
 from propwash_snowflake.sandbox.purposes import classify
 from propwash_snowflake.sandbox.registry import Registry
 from propwash_snowflake.sandbox.results import ROOT
@@ -44,9 +45,11 @@ class SnowflakeStandIn:
         plain = (
             ("GET", one, "statements.get", MethodClass.GET, do.get),
             ("POST", f"{one}/cancel", "statements.cancel", MethodClass.DELETE, do.cancel),
+            ("POST", TOKEN_PATH, "oauth.token", other, self.authentication.desk.answer),
             ("*", ROOT, "wrong_method", other, wrong_method("POST")),
             ("*", one, "wrong_method", other, wrong_method("GET")),
             ("*", f"{one}/cancel", "wrong_method", other, wrong_method("POST")),
+            ("*", TOKEN_PATH, "wrong_method", other, wrong_method("POST")),
             ("*", "/api/v2/{rest:.*}", "unknown", other, no_such_path),
         )
         return [
@@ -61,12 +64,16 @@ class SnowflakeStandIn:
         """Accept JWTs of this user ("ACCOUNT.USER") that this RSA key signed, and none but registered keys'."""
         return self.authentication.register_key(account_user, pem)
 
+    def register_client(self, client_id: str, secret: str, *, refresh_token: str = "") -> None:
+        """Issue OAuth tokens to registered clients only, and accept no other OAuth token than such."""
+        self.authentication.desk.register(client_id, secret, refresh_token=refresh_token)
+
     def refuse(self, fault: Fault) -> Answer:
         """Snowflake's own words for too many requests and for failure."""
         return refusal(fault)
 
     def identity(self, call: Call) -> str | None:
-        """The bearer token, or for a key-pair JWT the fingerprint of its key."""
+        """The bearer token, or the fingerprint of a key-pair JWT's key, or the client of a token issued here."""
         return self.authentication.identity(call)
 
     def deny(self, standing: Standing) -> Answer:
@@ -74,7 +81,8 @@ class SnowflakeStandIn:
         return self.authentication.deny(standing)
 
     def reset(self) -> None:
-        """Forget all statements and data; what runs is interrupted. Registered keys stay."""
+        """Forget all statements and data; what runs is interrupted. Registered keys and clients stay."""
+        self.account.reset()
         self._statements.clear()
         self._registry.clear()
         self._engine.clear()

@@ -7,7 +7,7 @@ with the user's default behind it. Names are found without regard to case, where
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from propwash_snowflake.sandbox.errors import SnowflakeError
@@ -27,9 +27,15 @@ class Account:
     roles: set[str] = field(default_factory=lambda: {"PUBLIC", "SYSADMIN", "ACCOUNTADMIN", "DEMO_ROLE"})
     warehouses: set[str] = field(default_factory=lambda: {"COMPUTE_WH", "DEMO_WH"})
     default_role: str = "PUBLIC"
-    default_warehouse: str | None = "COMPUTE_WH"
+    default_warehouse: str | None = "DEMO_WH"
     default_database: str = "DEMO"
     default_schema: str = "PUBLIC"
+
+    def reset(self) -> None:
+        """As at start."""
+        fresh = Account()
+        for one in fields(self):
+            setattr(self, one.name, getattr(fresh, one.name))
 
 
 @dataclass(slots=True, kw_only=True)

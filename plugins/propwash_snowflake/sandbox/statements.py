@@ -10,6 +10,7 @@ from propwash.sandbox import LedgerJob
 from propwash_snowflake.sandbox.errors import CANCELED, SnowflakeError
 from propwash_snowflake.sandbox.requests import Submission
 from propwash_snowflake.sandbox.session import Session
+from propwash_snowflake.sandbox.tags import STATUS_LABEL
 
 # A state that no reader can know, shown by a fault.
 UNKNOWN_STATE: Final = "REBALANCING"
@@ -68,8 +69,14 @@ class Statement:
         if now < self.unknown_until:
             return UNKNOWN_STATE
         if self.ended_at is None:
-            return "RUNNING" if now >= self.start_at else "QUEUED"
+            told = self.session.tag.labels.get(STATUS_LABEL)
+            return told or ("RUNNING" if now >= self.start_at else "QUEUED")
         return "SUCCESS" if self.error is None else "FAILED_WITH_ERROR"
+
+    @property
+    def session_id(self) -> int:
+        """Each request is a session of its own, which the statements of one request share."""
+        return (self.parent or self).number
 
     @property
     def was_canceled(self) -> bool:

@@ -15,6 +15,8 @@ FAIL_REASON_LABEL: Final = "sandbox-fail-reason"
 FAIL_ATTEMPTS_LABEL: Final = "sandbox-fail-attempts"
 STUCK_LABEL: Final = "sandbox-stuck"
 RERUN_LABEL: Final = "sandbox-rerun"
+STATUS_LABEL: Final = "sandbox-running-status"
+INTERNAL: Final = "internal"
 _NAME_ENTRY: Final = "propwash"
 
 
@@ -25,6 +27,8 @@ class Tag:
     text: str = ""
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    # A client's own book-keeping says so by this word instead of a name.
+    is_internal: bool = False
 
 
 def parse_tag(text: str) -> Tag:
@@ -33,7 +37,7 @@ def parse_tag(text: str) -> Tag:
         return _from_json(text)
     pairs = [pair.partition("=") for pair in text.split(";") if "=" in pair]
     labels = {key.strip(): value.strip() for key, _, value in pairs}
-    return Tag(text, labels.pop(_NAME_ENTRY, None), labels)
+    return _named(text, labels.pop(_NAME_ENTRY, None), labels)
 
 
 def _from_json(text: str) -> Tag:
@@ -49,4 +53,10 @@ def _from_json(text: str) -> Tag:
     }
     if isinstance(given, dict):
         labels.update((key, item) for key, item in given.items() if isinstance(item, str))
-    return Tag(text, name if isinstance(name, str) and name else None, labels)
+    return _named(text, name if isinstance(name, str) and name else None, labels)
+
+
+def _named(text: str, name: str | None, labels: dict[str, str]) -> Tag:
+    if name == INTERNAL:
+        return Tag(text, None, labels, is_internal=True)
+    return Tag(text, name, labels)
