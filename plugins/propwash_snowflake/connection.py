@@ -56,12 +56,15 @@ class SnowflakeSettings(pydantic.BaseModel):
     )
     auth: Literal["key_pair", "oauth", "pat", "none"] = pydantic.Field(
         default="key_pair",
-        description="key_pair: a JWT that private_key signs. oauth: token, or a client's own credentials. pat: token, a "
-        "programmatic access token. none: nothing is sent, for emulators.",
+        description="key_pair: a JWT that private_key signs. oauth: token, or a client's own credentials. pat: token, "
+        "a programmatic access token. none: nothing is sent, for emulators.",
     )
-    user: str = pydantic.Field(default="", description="The user whose key private_key is. Needed by key_pair.")
+    user: str = pydantic.Field(
+        default="", description="The user whose key private_key is. Needed by key_pair."
+    )
     private_key: SecretRef | None = pydantic.Field(
-        default=None, description="Reference of the user's RSA key in PEM, PKCS#8 or PKCS#1, encrypted or not."
+        default=None,
+        description="Reference of the user's RSA key in PEM, PKCS#8 or PKCS#1, encrypted or not.",
     )
     private_key_passphrase: SecretRef | None = pydantic.Field(
         default=None, description="Reference of the passphrase of an encrypted key."
@@ -84,10 +87,12 @@ class SnowflakeSettings(pydantic.BaseModel):
         default=None, min_length=1, description="The scope to ask for, such as session:role:ETL."
     )
     role: Identifier | None = pydantic.Field(
-        default=None, description="The role of statements whose spec names none; the user's default otherwise."
+        default=None,
+        description="The role of statements whose spec names none; the user's default otherwise.",
     )
     warehouse: Identifier | None = pydantic.Field(
-        default=None, description="The warehouse of statements whose spec names none; the user's default otherwise."
+        default=None,
+        description="The warehouse of statements whose spec names none; the user's default otherwise.",
     )
     database: Identifier | None = pydantic.Field(
         default=None, description="The database of statements whose spec names none."
@@ -100,28 +105,34 @@ class SnowflakeSettings(pydantic.BaseModel):
     )
     history_warehouse: Identifier | None = pydantic.Field(
         default=None,
-        description="The warehouse that reads the query history; the connection's warehouse where not given. The smallest "
-        "size serves.",
+        description="The warehouse that reads the query history; the connection's warehouse where not given. The "
+        "smallest size serves.",
     )
     history_database: Identifier | None = pydantic.Field(
         default=None,
-        description="The database whose INFORMATION_SCHEMA is read: any that the role may use; SNOWFLAKE where neither this "
-        "nor database is given.",
+        description="The database whose INFORMATION_SCHEMA is read: any that the role may use; SNOWFLAKE where neither "
+        "this nor database is given.",
     )
     observe: Literal["auto", "history", "statements"] = pydantic.Field(
         default="auto",
         description="How running statements are watched. history: by one query of the history for all, which needs a "
-        "warehouse awake. statements: by one read each, which wakes none. auto: by the history where there are more than "
-        "history_above.",
+        "warehouse awake. statements: by one read each, which wakes none. auto: by the history where there are more "
+        "than history_above.",
     )
     history_above: int = pydantic.Field(
-        default=20, ge=0, le=10_000, description="With auto: up to so many running statements are read one by one."
+        default=20,
+        ge=0,
+        le=10_000,
+        description="With auto: up to so many running statements are read one by one.",
     )
     connections: int = pydantic.Field(
         default=64, ge=1, le=1024, description="The most HTTP connections at once."
     )
     request_timeout_s: float = pydantic.Field(
-        default=25.0, gt=0, le=600, description="Seconds for one HTTP request, its wait for a connection included."
+        default=25.0,
+        gt=0,
+        le=600,
+        description="Seconds for one HTTP request, its wait for a connection included.",
     )
     uses_environment_proxy: bool = pydantic.Field(
         default=False, description="Whether HTTPS_PROXY and its kin count."
@@ -193,7 +204,9 @@ def console_of(account: str) -> str:
     if dot:
         return f"https://app.snowflake.com/{region}/{locator}"
     organization, _, name = account.partition("-")
-    return f"https://app.snowflake.com/{organization}/{name}" if name else f"https://app.snowflake.com/{account}"
+    return (
+        f"https://app.snowflake.com/{organization}/{name}" if name else f"https://app.snowflake.com/{account}"
+    )
 
 
 def _is_private(url: str) -> bool:

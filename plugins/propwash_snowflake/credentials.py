@@ -1,8 +1,8 @@
 """What requests are signed with: fetched off the hot path, kept until it expires or is refused, never shown.
 
-Theory: one task at a time fetches, and every call that needs its outcome waits for it. From half of a token's life on the
-next call starts a fetch and goes on with the old one, so that only the very first call waits. A refused token is thrown
-away at once, as its key may have been rotated; while refusals go on, another is fetched once in a pause at most.
+Theory: one task at a time fetches, and every call that needs its outcome waits for it. From half of a token's life on
+the next call starts a fetch and goes on with the old one, so that only the very first call waits. A refused token is
+thrown away at once, as its key may have been rotated; while refusals go on, another is fetched once in a pause at most.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Key-pair JWTs: signed by the user's RSA key, which is read again for each, so that a rotated key holds at once.
 
-Source: Snowflake documentation, "Authenticating Snowflake REST APIs with Snowflake", "Using key-pair authentication": RS256;
-iss ACCOUNT.USER.SHA256:fingerprint of the public key, sub ACCOUNT.USER, iat and exp, of which Snowflake takes an hour at
-most. "Key-pair authentication and key-pair rotation": PKCS#8, encrypted or not, two keys a user at once.
+Source: Snowflake documentation, "Authenticating Snowflake REST APIs with Snowflake", "Using key-pair authentication":
+RS256; iss ACCOUNT.USER.SHA256:fingerprint of the public key, sub ACCOUNT.USER, iat and exp, of which Snowflake takes an
+hour at most. "Key-pair authentication and key-pair rotation": PKCS#8, encrypted or not, two keys a user at once.
 """
 
 from __future__ import annotations

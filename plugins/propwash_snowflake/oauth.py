@@ -18,7 +18,9 @@ class ClientCredentials:
     """Fetches access tokens from an authorization server."""
 
     def __init__(self, settings: SnowflakeSettings, secrets: SecretReader) -> None:
-        assert settings.oauth_token_url and settings.oauth_client_id and settings.oauth_client_secret
+        assert settings.oauth_token_url is not None
+        assert settings.oauth_client_id is not None
+        assert settings.oauth_client_secret is not None
         self._url = settings.oauth_token_url
         self._client_id = settings.oauth_client_id
         self._secret_reference = settings.oauth_client_secret
@@ -43,10 +45,9 @@ class ClientCredentials:
         match body:
             case {"access_token": str(token), **more} if status == 200 and token:
                 lifetime_s = more.get("expires_in")
-                is_told = isinstance(lifetime_s, int | float) and lifetime_s > 0
-                return AccessToken(
-                    value=token, type=KIND, lifetime_s=float(lifetime_s) if is_told else _LIFETIME_S
-                )
+                if not isinstance(lifetime_s, int | float) or lifetime_s <= 0:
+                    lifetime_s = _LIFETIME_S
+                return AccessToken(value=token, type=KIND, lifetime_s=float(lifetime_s))
             case {"error": str(error_code)}:
                 said = f"{self._url} gives no access token: {error_code[:80]}"
             case _:

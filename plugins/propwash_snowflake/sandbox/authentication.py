@@ -84,7 +84,7 @@ class Authentication:
         self._verified.clear()
 
     def identity(self, call: Call) -> str | None:
-        """A key-pair JWT's fingerprint, the client of a token that was issued here, or else the token; None for nothing.
+        """A key-pair JWT's fingerprint, the client of a token that was issued here, or the token; None for nothing.
 
         At the token endpoint it is the client that asks.
         """
