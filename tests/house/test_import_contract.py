@@ -108,7 +108,7 @@ def _plant(tree: Path, path: str, line: str) -> str:
     target = (tree / "service" / "propwash" / path).resolve()
     before = target.read_text() if target.exists() else ""
     target.write_text(f"{before}\n{line}\n")
-    return ".".join(target.relative_to(tree.resolve()).with_suffix("").parts[1:])
+    return ".".join(target.relative_to(tree.resolve()).with_suffix("").parts[1:]).removesuffix(".__init__")
 
 
 def test_the_tree_keeps_every_contract(tree: Path) -> None:
