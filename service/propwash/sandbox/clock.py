@@ -85,6 +85,9 @@ class Schedule:
             _, _, call = heapq.heappop(self._heap)
             ran += 1
             call()
+        if ran and self._armed is not None:
+            # Armed for what has just been called: the clock was moved by hand.
+            self._arm()
         return ran
 
     def _arm(self) -> None:
