@@ -1,0 +1,1 @@
+"""EMR on EC2: clusters and their steps."""
