@@ -34,7 +34,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## Set up and run the main job: thousands of queries, aborts, faults, crashes, a leak check
+demo: $(STAMP)  ## Set up and run the main job: thousands of jobs on three systems, aborts, faults, crashes, a leak check
 	@$(BIN)/propwash demo
 
 test: $(STAMP)  ## Set up and pass the tests

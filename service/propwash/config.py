@@ -148,6 +148,9 @@ class ConnectionSettings(_Section):
     """What the plugin's own connection settings take; see its page in the documentation."""
     limits: ConnectionLimitSettings = ConnectionLimitSettings()
     """How fast it may be called."""
+    settle_s: float | None = pydantic.Field(default=None, ge=0, le=3600)
+    """How long after a create was sent the remote system may still apply it, or still not show it: seconds; the
+    handler's own where not given. Until then no second create is sent after a lost answer."""
 
     def connection(self, name: str) -> ConfiguredConnection:
         """The same as the handler host takes it."""
@@ -162,6 +165,7 @@ class ConnectionSettings(_Section):
             defaults_for=tuple(one.scope() for one in self.defaults_for),
             only_for=tuple(one.scope() for one in self.only_for),
             limits=self.limits.limits(),
+            settle_s=self.settle_s,
         )
 
 

@@ -194,6 +194,7 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
             defaults_for=[{"project": "sales"}, {"project": "labs", "domain": "prod"}],
             only_for=[{"project": "sales"}, {"project": "labs"}],
             limits={"reads": {"rate": 5, "burst": 10}},
+            settle_s=7.5,
         ),
         day=look_out(""),
     )
@@ -207,6 +208,7 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
         "default_for": [{"project": "sales"}, {"project": "labs", "domain": "prod"}],
         "only_for": [{"project": "sales"}, {"project": "labs"}],
         "limits": {"reads": {"rate": 5.0, "burst": 10.0}},
+        "settle_s": 7.5,
         "settings": {"token": "env:LOOK_OUT_TOKEN"},
     }
     table = shell.run("connections", "list").stdout.splitlines()

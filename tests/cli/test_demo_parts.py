@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -11,7 +12,8 @@ from propwash.cli.demo.driving import Driver
 from propwash.cli.demo.following import Follower
 from propwash.cli.demo.ledger import LedgerFigures
 from propwash.cli.demo.measuring import Gauges, parse_lag, quantile
-from propwash.cli.demo.plan import Load, make_plan
+from propwash.cli.demo.plan import KINDS, Load, make_plan
+from propwash.cli.demo.runs import STEPS
 from propwash.cli.demo.verdict import Evidence, judge, not_over, percentile
 from propwash.client import Client, Execution, Phase, Policy
 
@@ -93,6 +95,8 @@ def test_a_plan_follows_from_its_seed_and_is_mixed() -> None:
     assert expected[Phase.FAILED] > 0
     assert expected[Phase.SUCCEEDED] > 300
     assert len({job.new.request_id for job in plan}) == 400
+    assert {job.kind for job in plan} == {kind.name for kind in KINDS}
+    assert all(job.kind == "steps" for job in make_plan(replace(LOAD, kinds=(STEPS,))))
     assert any(isinstance(value, list) for job in plan for value in job.new.inputs.values())
     assert any(job.new.policy.max_attempts > 1 for job in plan)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -25,6 +26,7 @@ def toys(
     defaults_for: tuple[Scope, ...] = (),
     only_for: tuple[Scope, ...] = (),
     limits: CallLimits | None = None,
+    settle_s: float | None = None,
     plugin: str = "toys",
 ) -> ConfiguredConnection:
     return ConfiguredConnection(
@@ -34,6 +36,7 @@ def toys(
         defaults_for=defaults_for,
         only_for=only_for,
         limits=limits or CallLimits(),
+        settle_s=settle_s,
     )
 
 
@@ -195,3 +198,11 @@ async def test_every_connection_reads_secrets_the_way_that_the_host_says() -> No
     (configured,) = connections.of("toys")
     assert isinstance(configured.connection.secrets, Vault)
     assert isinstance(Connections([mine]).named("toys", "near").connection.secrets, LocalSecrets)
+
+
+async def test_the_settle_time_is_the_connections_then_the_handlers() -> None:
+    connections = [toys("slow", settle_s=7.5), toys("plain")]
+    async with hosting(ToyHandler(ToySystem()), connections=connections) as rig:
+        slow, plain = rig.admit(task(connection="slow")), rig.admit(task(connection="plain"))
+        assert slow.traits == replace(ToyHandler.traits, settle_s=7.5)
+        assert plain.traits == ToyHandler.traits

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from propwash.sdk import Job, Json, Link, Observation, RemotePhase, Unavailable
 from propwash_aws.clusters.answers import EMPTY, Answer, mapping, seconds, state_of, text
 from propwash_aws.clusters.console import cluster_link, log_link
-from propwash_aws.clusters.emr import OVER_CLUSTERS
+from propwash_aws.clusters.emr import OVER_CLUSTERS, OVER_STEPS
 from propwash_aws.clusters.keys import ClusterKey
 from propwash_aws.clusters.reasons import end_code, end_message, end_reason, is_end_retryable
 
@@ -83,6 +83,11 @@ def observation(
             is_retryable=is_end_retryable(cluster),
             links=links,
         )
+    if unsure := [step for step in steps if state_of(step) not in OVER_STEPS]:
+        said = (
+            f"the cluster {key.cluster} has run its steps; EMR's state of one is {state_of(unsure[0])[:40]}"
+        )
+        return Observation(phase=RemotePhase.RUNNING, message=said, links=links)
     failed = [step for step in steps if state_of(step) != "COMPLETED"]
     if failed:
         shown = ", ".join(f"{text(one, 'Name')[:80]} ({state_of(one)})" for one in failed[:_SHOWN_STEPS])

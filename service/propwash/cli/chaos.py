@@ -20,7 +20,7 @@ from propwash.cli.demo.concluding import beside, gather_evidence
 from propwash.cli.demo.driving import Driver, prepare
 from propwash.cli.demo.following import Follower
 from propwash.cli.demo.measuring import Gauges
-from propwash.cli.demo.plan import PREPARATION, TASK_TYPE, Load, make_plan
+from propwash.cli.demo.plan import Load, make_plan, preparations
 from propwash.cli.demo.processes import ProcessError
 from propwash.cli.demo.run import DemoError
 from propwash.cli.demo.showing import print_summary
@@ -117,7 +117,7 @@ async def _run(options: ChaosOptions, scene: Stage, trap: LineTrap, say: Callabl
         try:
             async with asyncio.timeout(options.bound_s) as bound:
                 await scene.start_server()
-                await beside(prepare(client, PREPARATION, TASK_TYPE), scene=scene)
+                await beside(prepare(client, preparations()), scene=scene)
                 await scene.admin.set_faults(options.faults, seed=options.seed)
                 await beside(
                     _drive(options, scene, trap, driver, follower, say), follower.follow(client), scene=scene

@@ -5,9 +5,10 @@ its links.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-from propwash.core.model import Link, RemoteName
+from propwash.core.model import Link, RemoteName, Traits
 from propwash.handlers import answers, specs
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import Nonsense, short
@@ -61,9 +62,15 @@ class Admitter:
         spec = self.parse(served, request)
         return Admission(
             connection=connection.name,
-            traits=handler.traits,
+            traits=self._traits(served, connection),
             claims=self._ask(served, request, "claims", lambda: answers.claims(handler.claims(spec))),
             hint=self._hint(served, request, connection, spec),
+        )
+
+    def _traits(self, served: Served, connection: Connection) -> Traits:
+        settle_s = self._connections.named(served.plugin, connection.name).settle_s
+        return (
+            served.handler.traits if settle_s is None else replace(served.handler.traits, settle_s=settle_s)
         )
 
     def _hint(self, served: Served, request: TaskRequest, connection: Connection, spec: Spec) -> bytes:

@@ -38,6 +38,8 @@ class ConfiguredConnection:
     """Who may use it; empty for everybody."""
     limits: CallLimits = field(default_factory=CallLimits)
     """Go before the handler's own."""
+    settle_s: float | None = None
+    """Goes before the handler's own."""
 
     def admits(self, project: str, domain: str) -> bool:
         """Whether an execution of this project and domain may use it."""

@@ -130,6 +130,22 @@ async def test_steps_that_did_not_complete_fail_the_job(
     assert state in observed.message
 
 
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "CANCEL_PENDING", "A_NEW_STATE"])
+async def test_a_cluster_whose_steps_are_not_known_to_have_ended_has_not_ended(
+    emr: FakeEmr, handler: ClusterHandler, state: str
+) -> None:
+    job = await handler.create(cluster_request(emr))
+    number = next(iter(emr.clusters))
+    step = str(emr.steps[number][0]["Id"])
+    emr.set_step(step, state)
+    emr.set_cluster(number, "TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed")
+    observed = await seen(handler, job.meta)
+    assert observed.phase is RemotePhase.RUNNING
+    assert state in observed.message
+    emr.set_step(step, "COMPLETED")
+    assert (await seen(handler, job.meta)).phase is RemotePhase.SUCCEEDED
+
+
 async def test_success_tells_steps_and_logs(emr: FakeEmr, handler: ClusterHandler) -> None:
     job = await handler.create(cluster_request(emr))
     number = next(iter(emr.clusters))

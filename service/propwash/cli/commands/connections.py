@@ -114,6 +114,7 @@ async def _shown(settings: Settings) -> list[dict[str, object]]:
                 "default_for": [_scope(scope) for scope in one.defaults_for],
                 "only_for": [_scope(scope) for scope in one.only_for],
                 "limits": _limits(one.limits),
+                "settle_s": one.settle_s,
                 "settings": inspector.shown_settings(one),
             }
             for one in inspector.connections()

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 import uvloop
 
+from propwash.cli.demo.plan import KINDS
 from propwash.cli.demo.processes import ProcessError
 from propwash.cli.demo.run import DemoError, DemoOptions, run_demo
 from propwash.cli.demo.showing import Display, print_faults, print_summary
@@ -24,10 +25,15 @@ Examples:
   propwash demo
   propwash demo --jobs 200 --aborts 20 --crashes 1 --seed 7
   propwash demo --jobs 10000 --crashes 0 -o json | jq '.peak_concurrent, .server_peak_rss_mib'
+  propwash demo --only statements --only steps
   propwash demo --keep            # and read the logs and the data afterwards"""
 )
 @click.option(
-    "--jobs", type=click.IntRange(1, 200_000), default=2000, show_default=True, help="How many queries."
+    "--jobs",
+    type=click.IntRange(1, 200_000),
+    default=2000,
+    show_default=True,
+    help="How many jobs, over all systems.",
 )
 @click.option(
     "--aborts", type=click.IntRange(min=0), default=None, help="How many to abort; 200, or a tenth."
@@ -54,6 +60,12 @@ Examples:
     "--port", type=click.IntRange(0, 65535), default=0, help="The server's gRPC port; 0 takes a free one."
 )
 @click.option(
+    "--only",
+    type=click.Choice([kind.name for kind in KINDS]),
+    multiple=True,
+    help="Submit this kind of work alone; may be given several times.",
+)
+@click.option(
     "--keep", is_flag=True, help="Keep the logs and the data; kept anyway where something is wrong."
 )
 @click.option(
@@ -71,13 +83,15 @@ def command(
     faults: float,
     seed: int,
     port: int,
+    only: tuple[str, ...],
     keep: bool,
     deadline: float | None,
     output: str,
 ) -> None:
     """Run thousands of jobs through a server that is killed, and check for leaks.
 
-    Starts the sandbox and the server as processes of their own, submits real SQL over gRPC, aborts some in
+    Starts the sandbox and the server as processes of their own, submits BigQuery queries, Snowflake statements,
+    runs, steps and clusters of EMR over gRPC, aborts some in
     the middle, lets remote requests go wrong, kills the server and starts it again, and follows everything
     with one watch. Ends with a summary.
 
@@ -92,6 +106,7 @@ def command(
         faults=faults,
         seed=seed,
         port=port,
+        kinds=tuple(kind for kind in KINDS if not only or kind.name in only),
         is_kept=keep,
         deadline_s=deadline or 0.0,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from propwash.cli.demo.plan import DemoJob
 from propwash.cli.demo.stage import DOMAIN, PROJECT, Stage
+from propwash.cli.demo.work import Work
 from propwash.client import Client, ClientError
 
 _POLL_S = 0.02
@@ -80,15 +81,21 @@ async def crash(
         say(f"killed the server with SIGKILL at {moment:.0%} and started it again")
 
 
-async def prepare(client: Client, sql: str, task_type: str) -> None:
-    """Run one query through the server and wait for its success. Raises ClientError and RuntimeError."""
+async def prepare(client: Client, works: Mapping[str, Work]) -> None:
+    """Run each work through the server and wait for its success. Raises ClientError and RuntimeError."""
+    async with asyncio.TaskGroup() as group:
+        for name, work in works.items():
+            group.create_task(_prepare(client, name, work), name=f"prepare {name}")
+
+
+async def _prepare(client: Client, name: str, work: Work) -> None:
     made = await client.create(
         project=PROJECT,
         domain="preparation",
-        task_type=task_type,
-        spec={"query": sql},
-        execution_id="tables",
-        request_id="tables",
+        task_type=work.task_type,
+        spec=work.spec,
+        execution_id=name,
+        request_id=f"preparation-{name}",
     )
     ended = await client.wait(made.name, timeout_s=60.0)
     if ended.phase != "SUCCEEDED":

@@ -11,10 +11,11 @@ from propwash.cli.demo.concluding import beside, gather_evidence
 from propwash.cli.demo.driving import Driver, crash, prepare
 from propwash.cli.demo.following import Follower
 from propwash.cli.demo.measuring import Gauges
-from propwash.cli.demo.plan import PREPARATION, TASK_TYPE, Load, make_plan
+from propwash.cli.demo.plan import KINDS, Load, counts, make_plan, preparations
 from propwash.cli.demo.showing import Counts, Display
 from propwash.cli.demo.stage import Stage, pick_ports, stage
 from propwash.cli.demo.verdict import Verdict, judge, not_over
+from propwash.cli.demo.work import Kind
 from propwash.client import Client
 
 _CALL_S = 120.0
@@ -31,6 +32,7 @@ class DemoOptions:
     faults: float = 5.0
     seed: int = 1
     port: int = 0
+    kinds: tuple[Kind, ...] = KINDS
     is_kept: bool = False
     deadline_s: float = 0.0
     """0 makes one that grows with the jobs."""
@@ -45,6 +47,7 @@ class DemoOptions:
             seed=self.seed,
             shortest_s=shortest_s,
             longest_s=1.5 * shortest_s,
+            kinds=self.kinds,
         )
 
     @property
@@ -93,12 +96,13 @@ class _Demo:
         options, scene = self._options, self._scene
         started = time.monotonic()
         async with Client(scene.target, timeout_s=_CALL_S) as client:
-            self._driver = Driver(client=client, jobs=make_plan(options.load))
+            plan = make_plan(options.load)
+            self._driver = Driver(client=client, jobs=plan)
             try:
                 async with asyncio.timeout(options.bound_s) as bound:
                     await scene.start_server()
-                    await beside(prepare(client, PREPARATION, TASK_TYPE), scene=scene)
-                    self._display.say(f"sandbox and server are up; submitting {options.jobs} queries")
+                    await beside(prepare(client, preparations(options.kinds)), scene=scene)
+                    self._display.say(f"sandbox and server are up; submitting {counts(plan)}")
                     await scene.admin.set_faults(options.faults, seed=options.seed)
                     await beside(
                         self._drive(),

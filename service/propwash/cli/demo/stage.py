@@ -15,11 +15,17 @@ import yaml
 
 from propwash.cli.demo.ledger import SandboxAdmin
 from propwash.cli.demo.processes import Process, free_port
+from propwash.cli.demo.runs import APPLICATION, CLUSTERS, VIRTUAL_CLUSTER, cluster
 
 PROJECT = "demo"
 DOMAIN = "demo"
 _START_S = 30.0
 _POLL_S = 0.05
+_RATE = {"rate": 500, "burst": 500}
+_LIMITS = {"reads": _RATE, "writes": _RATE, "deletes": _RATE}
+"""What the sandbox bears; the handlers' own limits are those of an account that others use, too."""
+_SETTLE_S = 8.0
+"""The sandbox applies a late create after two seconds, and its lists miss what is younger than five."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +146,37 @@ def _configuration(folder: Path, ports: Ports, sandbox_url: str, log_level: str)
         "listen": {"grpc": f"127.0.0.1:{ports.grpc}", "http": f"127.0.0.1:{ports.http}"},
         "log": {"format": "text", "level": log_level},
         "connections": {
-            "sandbox": {
+            "bigquery": {
                 "plugin": "bigquery",
                 "endpoint": sandbox_url,
                 "settings": {"project": PROJECT, "location": "US", "credentials": "none"},
-            }
+            },
+            "snowflake": {
+                "plugin": "snowflake",
+                "limits": _LIMITS,
+                "settle_s": _SETTLE_S,
+                "endpoint": sandbox_url,
+                "settings": {
+                    "account": "sandbox",
+                    "auth": "none",
+                    "database": "DEMO",
+                    "schema": "PUBLIC",
+                    "warehouse": "DEMO_WH",
+                    "history_warehouse": "DEMO_WH",
+                },
+            },
+            "aws": {
+                "plugin": "aws",
+                "limits": _LIMITS,
+                "settle_s": _SETTLE_S,
+                "endpoint": sandbox_url,
+                "settings": {
+                    "region": "us-east-1",
+                    "credentials": "none",
+                    "serverless_applications": [APPLICATION],
+                    "virtual_clusters": [VIRTUAL_CLUSTER],
+                    "clusters": [cluster(number) for number in range(1, CLUSTERS + 1)],
+                },
+            },
         },
     }
