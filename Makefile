@@ -10,7 +10,7 @@ WORKERS ?= 2
 BUF := tools/buf/node_modules/.bin/buf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint chaos bench proto proto-check proto-baseline lock clean
+.PHONY: help setup demo test check lint chaos proof bench proto proto-check proto-baseline lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -50,6 +50,9 @@ lint: $(STAMP)  ## ruff, mypy, the import contract
 
 chaos: $(STAMP)  ## Kill the server at 100 random moments and check the sandbox's ledger
 	$(BIN)/python -m tests.e2e.chaos --moments 100
+
+proof: $(STAMP)  ## Lose 200 answers and abort 200 jobs of every form, and count the remote calls
+	$(BIN)/python -m tests.proof.lost_answers --count 200
 
 bench: $(STAMP)  ## Measure
 	$(BIN)/python -m tests.bench

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -55,9 +55,11 @@ class SandboxAdmin:
 
     async def set_faults(self, percent: float, *, seed: int) -> None:
         """Let so many of all requests go wrong from now on."""
-        plan = {"percent": percent, "seed": seed}
-        async with self._http.put(f"{self._url}/faults", json=plan):
-            pass
+        await self._put_faults({"percent": percent, "seed": seed})
+
+    async def set_fault_rules(self, rules: Sequence[Mapping[str, object]], *, seed: int) -> None:
+        """Let requests go wrong by these rules from now on, in the form that the admin endpoint reads."""
+        await self._put_faults({"rules": [dict(rule) for rule in rules], "seed": seed})
 
     async def clear_faults(self) -> None:
         """Let nothing go wrong any more."""
@@ -101,6 +103,10 @@ class SandboxAdmin:
         """The names of jobs that are live now."""
         page = await self._get("ledger/jobs", page_size=str(at_most), state="live")
         return [job["name"] for job in page["jobs"]]
+
+    async def _put_faults(self, plan: Mapping[str, object]) -> None:
+        async with self._http.put(f"{self._url}/faults", json=plan):
+            pass
 
     async def _get(self, path: str, **query: str) -> dict[str, Any]:
         async with self._http.get(f"{self._url}/{path}", params=query) as answer:
