@@ -27,6 +27,21 @@ def test_many_jobs_are_observed_in_few_calls() -> None:
     run(play())
 
 
+def test_jobs_that_came_one_after_another_are_observed_together() -> None:
+    async def play() -> None:
+        async with engine_rig(traits=CALM) as rig:
+            for number in range(40):
+                await rig.create(f"e{number}", duration_s=ENDLESS)
+                await rig.after(0.25)
+            await rig.after(20.0)
+            before = rig.count("describe")
+            await rig.after(100.0)
+            assert rig.live() == 40
+            assert 10 <= rig.count("describe") - before <= 11
+
+    run(play())
+
+
 def test_an_idle_execution_has_no_task() -> None:
     async def play() -> None:
         async with engine_rig(EngineOptions(sweep_every_s=1e6, writes=RateLimit(rate=1e4, burst=1e4))) as rig:

@@ -130,6 +130,7 @@ class World:
             self.faults,
             self.traits.settle_s,
         )
+        self.are_polled_together = rng.random() < 0.5
         self.capacity = {"p": rng.choice((1, 2, 3)), "q": 2}
         self.executions = [self._draw(number) for number in range(min(rng.randint(1, 4), max_executions))]
         self.abort_wanted: set[ExecutionUid] = set()
@@ -200,7 +201,13 @@ class World:
         claims = [Claim(pool="p")] if rng.random() < 0.7 else []
         if rng.random() < 0.3:
             claims.append(Claim(pool="q", units=rng.choice((1, 2))))
-        plan = Plan(task_type="sim", claims=tuple(claims), policy=policy, traits=self.traits)
+        plan = Plan(
+            task_type="sim",
+            claims=tuple(claims),
+            policy=policy,
+            traits=self.traits,
+            is_polled_together=self.are_polled_together,
+        )
         return Execution(
             uid=ExecutionUid(f"{number:026d}"),
             plan=plan,

@@ -122,6 +122,7 @@ PLANS = every(
         run_deadline_s=OPTIONAL_S,
         total_deadline_s=OPTIONAL_S,
     ),
+    is_polled_together=st.booleans(),
     traits=every(
         m.Traits,
         has_unique_names=st.booleans(),

@@ -159,6 +159,8 @@ class Plan:
     claims: tuple[Claim, ...] = ()
     policy: Policy = Policy()
     traits: Traits = Traits()
+    is_polled_together: bool = False
+    """Whether one call observes many jobs of the handler, so that it pays to observe them at the same instants."""
 
 
 class OutcomeKind(enum.Enum):

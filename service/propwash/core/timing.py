@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import assert_never
 
 from propwash.core.backoff import backoff_s
@@ -66,9 +67,19 @@ def wait_s(
 
 
 def next_poll_at(execution: Execution, granted_at: Instant, now: Instant) -> Instant:
-    """Between floor and ceiling, a tenth of the job's age."""
-    traits = execution.plan.traits
-    return now + min(traits.poll_ceiling_s, max(traits.poll_floor_s, (now - granted_at) / 10.0))
+    """Between floor and ceiling, a tenth of the job's age.
+
+    Jobs that are polled together meet at the multiples of the ceiling, of its half, its quarter and so on: of the
+    longest of these that is not longer than the interval. So old and young jobs share instants, and one call.
+    """
+    plan, traits = execution.plan, execution.plan.traits
+    interval_s = min(traits.poll_ceiling_s, max(traits.poll_floor_s, (now - granted_at) / 10.0))
+    if not plan.is_polled_together:
+        return now + interval_s
+    period_s = traits.poll_ceiling_s
+    while period_s > interval_s:
+        period_s /= 2.0
+    return max(now, math.floor((now + interval_s) / period_s) * period_s)
 
 
 def is_over(since: Instant, deadline_s: float | None, now: Instant) -> bool:

@@ -194,6 +194,7 @@ class Admission:
             claims=tuple(admitted.claims),
             policy=draft.policy,
             traits=admitted.traits,
+            is_polled_together=self._handlers.is_batched(draft.request.task_type),
         )
         execution = Execution(
             uid=new_uid(now),

@@ -84,7 +84,7 @@ class Observer:
     async def _run(self, batch: _Batch, task_type: str, connection: str) -> None:
         try:
             while batch.waiting and self._may_call():
-                await self._clock.sleep_until(self._clock.now() + self._options.observe_gather_s)
+                await self._gather(batch)
                 await batch.budget.turn()
                 if not self._may_call():
                     return
@@ -94,6 +94,14 @@ class Observer:
             self._active -= 1
             if not self._active:
                 self._quiet.set()
+
+    async def _gather(self, batch: _Batch) -> None:
+        """Wait for more, for as long as what waits grows by half: those that meet at an instant do not come at once."""
+        before, now = 0, len(batch.waiting)
+        while 2 * now > 3 * before and self._may_call():
+            before = now
+            await self._clock.sleep_until(self._clock.now() + self._options.observe_gather_s)
+            now = len(batch.waiting)
 
     async def _observe(self, batch: _Batch, task_type: str, connection: str) -> None:
         now = self._clock.now()

@@ -50,6 +50,7 @@ def encode_request(request: TaskRequest, plan: Plan) -> bytes:
                 poll_floor_s=traits.poll_floor_s,
                 poll_ceiling_s=traits.poll_ceiling_s,
             ),
+            is_polled_together=plan.is_polled_together,
         ),
     )
     return record.SerializeToString()
@@ -93,6 +94,7 @@ def decode_request(body: bytes) -> tuple[TaskRequest, Plan]:
             poll_floor_s=traits.poll_floor_s,
             poll_ceiling_s=traits.poll_ceiling_s,
         ),
+        is_polled_together=plan.is_polled_together,
     )
 
 

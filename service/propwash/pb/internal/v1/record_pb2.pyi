@@ -254,6 +254,7 @@ class PlanRecord(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     TRAITS_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
+    IS_POLLED_TOGETHER_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
     """The string that chooses the handler."""
     connection: _builtins.str
@@ -264,6 +265,8 @@ class PlanRecord(_message.Message):
     """The domain that the execution counts for."""
     hint: _builtins.bytes
     """What the handler needs besides the name to find or delete the job."""
+    is_polled_together: _builtins.bool
+    """Whether one call observes many jobs of the handler."""
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClaimRecord]:
         """The units that each attempt needs."""
@@ -287,10 +290,11 @@ class PlanRecord(_message.Message):
         policy: Global___PolicyRecord | None = ...,
         traits: Global___TraitsRecord | None = ...,
         hint: _builtins.bytes = ...,
+        is_polled_together: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "traits", b"traits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "connection", b"connection", "domain", b"domain", "hint", b"hint", "policy", b"policy", "project", b"project", "task_type", b"task_type", "traits", b"traits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "connection", b"connection", "domain", b"domain", "hint", b"hint", "is_polled_together", b"is_polled_together", "policy", b"policy", "project", b"project", "task_type", b"task_type", "traits", b"traits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
