@@ -138,7 +138,7 @@ def wrong_method(*allowed: str) -> Callable[[Call], Answer]:
     """405 for a path that takes other verbs."""
 
     def answer(_call: Call) -> Answer:
-        return Answer(405, b"", {"Allow": ", ".join(allowed)})
+        return Answer(405, b"", {"Allow": ", ".join(allowed)}, content_type="text/plain")
 
     return answer
 
