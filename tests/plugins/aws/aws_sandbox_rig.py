@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -113,8 +113,10 @@ class AwsRig:
 
 
 @asynccontextmanager
-async def aws_rig(task_type: str, **settings: object) -> AsyncIterator[AwsRig]:
-    """A rig for the handler of a task type; settings are added to the connection's."""
+async def aws_rig(
+    task_type: str, *, now: Callable[[], float] | None = None, **settings: object
+) -> AsyncIterator[AwsRig]:
+    """A rig for the handler of a task type; settings are added to the connection's. now is the handler's own time."""
     clock = ManualClock()
     workers = ThreadPoolExecutor(1)
     world = World(
@@ -127,7 +129,7 @@ async def aws_rig(task_type: str, **settings: object) -> AsyncIterator[AwsRig]:
     )
     made = stand_in(world)
     sandbox = await serve("127.0.0.1", 0, stand_ins={"aws": made}, world=world)
-    handler = HANDLERS[task_type](accounts=Accounts(now=clock.now, wall=clock.now))
+    handler = HANDLERS[task_type](accounts=Accounts(now=now or clock.now, wall=clock.now))
     given = {"region": "us-east-1", "credentials": "none", **DEFAULTS, **settings}
     connection = Connection(name="aws", endpoint=sandbox.url, settings=given)  # type: ignore[arg-type]  # JSON
     try:

@@ -55,7 +55,10 @@ class _Battery(HandlerBattery):
     async def harness(self, tmp_path: Path) -> AsyncIterator[HandlerHarness[Any]]:
         for name, text in (("id", "AKIDEXAMPLE"), ("secret", SECRET)):
             (tmp_path / name).write_text(text)
-        keys = {"access_key_id": f"file:{tmp_path}/id", "secret_access_key": f"file:{tmp_path}/secret"}
+        keys: dict[str, Any] = {
+            "access_key_id": f"file:{tmp_path}/id",
+            "secret_access_key": f"file:{tmp_path}/secret",
+        }
         async with aws_rig(self.task_type, credentials="keys", **keys) as rig:
             yield HandlerHarness(
                 handler=rig.handler,

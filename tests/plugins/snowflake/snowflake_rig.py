@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -117,8 +117,10 @@ class SnowflakeRig:
 
 
 @asynccontextmanager
-async def snowflake_rig(**settings: object) -> AsyncIterator[SnowflakeRig]:
-    """A rig; settings are added to the connection's, and None takes one out."""
+async def snowflake_rig(
+    *, now: Callable[[], float] | None = None, **settings: object
+) -> AsyncIterator[SnowflakeRig]:
+    """A rig; settings are added to the connection's, and None takes one out. now is the handler's own time."""
     clock = ManualClock()
     workers = ThreadPoolExecutor(2)
     world = World(
@@ -131,7 +133,7 @@ async def snowflake_rig(**settings: object) -> AsyncIterator[SnowflakeRig]:
     )
     made = stand_in(world)
     sandbox = await serve("127.0.0.1", 0, stand_ins={"snowflake": made}, world=world)
-    handler = SnowflakeHandler(desks=Desks(now=clock.now, wall=clock.now))
+    handler = SnowflakeHandler(desks=Desks(now=now or clock.now, wall=clock.now))
     given = {
         "account": "acme-sandbox",
         "auth": "none",
