@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote_plus
+
 import aiohttp
 
 from propwash.sdk import CREDENTIALS_UNAVAILABLE, SecretReader, Unavailable
@@ -33,10 +36,9 @@ class ClientCredentials:
         """A new token; raises Unavailable where the server gives none."""
         secret = await self._secrets.read(self._secret_reference)
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
-        # RFC 6749, section 2.3.1: servers have to take the client's password in the Authorization header.
-        who = aiohttp.BasicAuth(self._client_id, secret.reveal())
+        who = {"Authorization": _basic(self._client_id, secret.reveal())}
         try:
-            async with self._opened().post(self._url, data=form, auth=who, allow_redirects=False) as answer:
+            async with self._opened().post(self._url, data=form, headers=who, allow_redirects=False) as answer:
                 status = answer.status
                 body: object = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -67,3 +69,9 @@ class ClientCredentials:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _basic(client_id: str, secret: str) -> str:
+    # RFC 6749, section 2.3.1: servers have to take the client's password so, both parts encoded as in a form.
+    given = f"{quote_plus(client_id)}:{quote_plus(secret)}"
+    return "Basic " + base64.b64encode(given.encode()).decode()

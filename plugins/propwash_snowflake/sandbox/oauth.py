@@ -13,7 +13,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from propwash.sandbox import Answer, Call, Clock
 
@@ -113,7 +113,7 @@ def _client(call: Call, form: dict[str, str]) -> tuple[str, str]:
         client_id, _, secret = base64.b64decode(given.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
-    return client_id, secret
+    return unquote_plus(client_id), unquote_plus(secret)
 
 
 def _failure(status: int, error: str, message: str) -> Answer:
