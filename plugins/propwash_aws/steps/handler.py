@@ -47,7 +47,7 @@ from propwash_aws.steps.checking import check_steps
 from propwash_aws.steps.keys import Place, StepKey, read_hint, read_meta
 from propwash_aws.steps.listing import our_steps
 from propwash_aws.steps.looking import StepFinder
-from propwash_aws.steps.observing import Surroundings, is_over, job_of, new_job
+from propwash_aws.steps.observing import Surroundings, is_ending, is_over, job_of, new_job
 from propwash_aws.steps.resolving import ClusterFinder
 from propwash_aws.steps.spec import StepSpec
 from propwash_aws.steps.submission import step_config
@@ -242,7 +242,7 @@ class StepHandler(Handler[StepSpec]):
             return
         except Refused as refused:
             raise looked_at(refused) from refused
-        if not is_over(now):
+        if not is_ending(now):
             raise Unavailable("CANCEL_REFUSED", f"EMR does not cancel the step {number}: {reason}")
 
 

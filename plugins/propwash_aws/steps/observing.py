@@ -47,6 +47,11 @@ def is_over(step: Answer) -> bool:
     return state in OVER_STEPS
 
 
+def is_ending(step: Answer) -> bool:
+    """Whether the step has ended or is being cancelled; raises Unavailable for an answer without a state."""
+    return is_over(step) or state_of(step) == "CANCEL_PENDING"
+
+
 def needs_cluster(step: Answer) -> bool:
     """Whether the cluster's own end says why the step ended."""
     return is_over(step) and state_of(step) != _SUCCESS

@@ -134,6 +134,8 @@ class Emr:
             why = ""
             if step.state in DONE_STEPS:
                 why = f"Step is already in a terminal state: {step.state}"
+            elif step.state == "CANCEL_PENDING":
+                why = "Step is already being cancelled: CANCEL_PENDING"
             elif step.state != "PENDING" and not may_run and _is_old(cluster):
                 why = "A running step is cancelled on releases from 5.28 on only"
             else:
