@@ -10,7 +10,7 @@ WORKERS ?= 2
 BUF := tools/buf/node_modules/.bin/buf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint chaos proof bench proto proto-check proto-baseline lock clean
+.PHONY: help setup demo test check lint chaos witness-setup witness proof bench proto proto-check proto-baseline lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -51,6 +51,12 @@ lint: $(STAMP)  ## ruff, mypy, the import contract
 chaos: $(STAMP)  ## Kill the server at 100 random moments and check the sandbox's ledger
 	$(BIN)/python -m tests.e2e.chaos --moments 100
 
+witness-setup: $(STAMP)  ## Make the environments of the public stand-ins, where this machine can have them
+	$(BIN)/python -m tests.witness.environments
+
+witness: witness-setup  ## Run the handlers against public stand-ins: local-bigquery and moto
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q tests/witness
+
 proof: $(STAMP)  ## Lose 200 answers and abort 200 jobs of every form, and count the remote calls
 	$(BIN)/python -m tests.proof.lost_answers --count 200
 
@@ -76,4 +82,4 @@ lock: $(STAMP)  ## Compile requirements/dev.lock anew
 		--group dev pyproject.toml -o requirements/dev.lock
 
 clean:  ## Remove what was made
-	rm -rf $(VENV) tools/buf/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .witness tools/buf/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
