@@ -38,7 +38,9 @@ class ClientCredentials:
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         who = {"Authorization": _basic(self._client_id, secret.reveal())}
         try:
-            async with self._opened().post(self._url, data=form, headers=who, allow_redirects=False) as answer:
+            async with self._opened().post(
+                self._url, data=form, headers=who, allow_redirects=False
+            ) as answer:
                 status = answer.status
                 body: object = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
