@@ -103,7 +103,9 @@ class Environment:
 
 MOTO = Environment(name="moto")
 BIGQUERY = Environment(name="bigquery", python="3.13")
-ALL = (MOTO, BIGQUERY)
+DISCOVERY = Environment(name="discovery")
+"""No stand-in: the library that ships the discovery documents of Google's APIs."""
+ALL = (MOTO, BIGQUERY, DISCOVERY)
 
 
 def _interpreter(version: str) -> Path | None:

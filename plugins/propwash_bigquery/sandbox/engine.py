@@ -61,8 +61,9 @@ class Engine:
             self._connection = _connected()
 
     def close(self) -> None:
-        """Let go of all data."""
-        self._connection.close()
+        """Let go of all data; what a worker still runs keeps its own hold of them until it ends."""
+        with contextlib.suppress(duckdb.Error):
+            self._connection.close()
 
     def begin(self, project: str) -> Run:
         """A run in this project, which exists from now on."""

@@ -112,7 +112,8 @@ class HttpResults:
         form = timestamp_form(body.get("formatOptions") or {})
         wait_ms = body.get("timeoutMs")
         within = Call(path=call.path, query=paging)
-        return await self._results(job, within, None if wait_ms is None else int(wait_ms), form)
+        answer = await self._results(job, within, None if wait_ms is None else int(wait_ms), form)
+        return {**answer, "location": job.location, "jobCreationReason": {"code": "REQUESTED"}}
 
     def _remembered(self, project: str, request_id: object) -> Job | None:
         job = self._by_request_id.get((project, str(request_id))) if request_id else None
@@ -122,7 +123,7 @@ class HttpResults:
         self, job: Job, call: Call, wait_ms: int | None, form: TimestampForm
     ) -> dict[str, Any]:
         wait_s = min(_DEFAULT_WAIT_MS if wait_ms is None else wait_ms, _LONGEST_WAIT_MS) / 1000
-        answer: dict[str, Any] = {"jobReference": job.reference, "location": job.location}
+        answer: dict[str, Any] = {"jobReference": job.reference}
         if not await self._jobs.done(job, timeout_s=wait_s):
             return {**answer, "jobComplete": False}
         if job.error is not None:
@@ -131,7 +132,6 @@ class HttpResults:
             "jobComplete": True,
             "cacheHit": False,
             "totalBytesProcessed": str(job.processed_bytes),
-            "jobCreationReason": {"code": "REQUESTED"},
         }
         rows, statement = job.rows, job.statement
         if rows is None or statement is None:

@@ -14,7 +14,6 @@ from propwash_bigquery import (
     BigQueryHandler,
     BigQueryLoadHandler,
 )
-from propwash_bigquery.desks import Desks
 from propwash_bigquery.keys import JobKey
 from propwash_bigquery.observing import observation
 
