@@ -148,7 +148,7 @@ async def test_batches_results_and_dry_runs_are_as_documented() -> None:
     ],
 )
 def test_the_check_finds_what_is_not_documented(exchange: dict[str, Any], said: str) -> None:
-    made: dict[str, Any] = {"verb": "GET", "path": "/bigquery/v2/projects/p/jobs", "query": [], "body": None, "status": 200}
-    found = faults(Exchange(**{**made, "answer": {}, **exchange}))
+    made: dict[str, Any] = {"verb": "GET", "path": "/bigquery/v2/projects/p/jobs", "query": []}
+    found = faults(Exchange(**{**made, "body": None, "status": 200, "answer": {}, **exchange}))
     assert len(found) == 1
     assert said in found[0]
