@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 from propwash.sdk import Deletion, NotFound, Observation, Permanent, RemotePhase
-from tests.witness.bigquery_witness import LACKS, LONG, PARALLEL, witness
+from tests.witness.bigquery_witness import LACKS, LONG, witness
 from tests.witness.environments import ROOT
 
 pytestmark = pytest.mark.xdist_group("local-bigquery")
@@ -153,19 +153,6 @@ async def test_many_jobs_are_observed_by_lists(local_bigquery: str) -> None:
         assert sorted(one.name for one in listed) == sorted(one.name for one in slow)
         for job, asked in zip(jobs, slow, strict=False):
             await there.gone(there.query, asked, job.meta)
-            assert (await there.ended(there.query, job.meta)).reason == "STOPPED"
-
-
-async def test_more_jobs_than_it_runs_at_once_wait_their_turn(local_bigquery: str) -> None:
-    async with witness(local_bigquery) as there:
-        asked = [there.request(there.query, query=LONG) for _ in range(PARALLEL + 2)]
-        jobs = await asyncio.gather(*(there.query.create(one) for one in asked))
-        answers = await there.query.get(there.connection, [job.meta for job in jobs])
-        phases = [seen.phase for seen in answers.values() if isinstance(seen, Observation)]
-        assert phases.count(RemotePhase.RUNNING) == PARALLEL
-        assert phases.count(RemotePhase.PENDING) == 2
-        for one, job in zip(reversed(asked), reversed(jobs), strict=True):
-            await there.gone(there.query, one, job.meta)
             assert (await there.ended(there.query, job.meta)).reason == "STOPPED"
 
 
