@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -32,7 +31,6 @@ async def test_states_follow_the_clock(rig: Rig) -> None:
 
 
 async def test_ten_thousand_jobs_are_live_at_once_and_none_is_left(rig: Rig) -> None:
-    began = time.perf_counter()
     for index in range(10_000):
         await rig.insert(f"j{index}", sql=f"SELECT {index} AS n", lasting_ms=1000 + index % 500)
     assert rig.world.ledger.summary()["live"] == 10_000
@@ -45,8 +43,6 @@ async def test_ten_thousand_jobs_are_live_at_once_and_none_is_left(rig: Rig) -> 
     answer = await rig.call("jobs.getQueryResults", "j9999")
     assert answer is not None
     assert json.loads(answer.body)["rows"] == [{"f": [{"v": "9999"}]}]
-    # Ten times what it takes on an idle core.
-    assert time.perf_counter() - began < 10
 
 
 async def test_pages_of_a_list_neither_repeat_nor_miss_while_jobs_come(rig: Rig) -> None:

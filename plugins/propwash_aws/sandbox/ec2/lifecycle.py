@@ -193,7 +193,7 @@ class Clusters:
             return
         step.failure = _FAILURES.get(reason.lower(), reason)
         step.message = f"The sandbox was told to fail this step with {reason}"
-        self._end_step(cluster, step, "FAILED")
+        # First what the failure does to others: an end without more steps would end the cluster well.
         match step.action:
             case "TERMINATE_CLUSTER" | "TERMINATE_JOB_FLOW":
                 said = "Shut down as step failed"
@@ -203,6 +203,7 @@ class Clusters:
                     self._end_step(cluster, other, "CANCELLED")
             case _:
                 pass
+        self._end_step(cluster, step, "FAILED")
 
     def _end_step(self, cluster: Cluster, step: Step, state: str) -> None:
         if step.state in DONE_STEPS:
