@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator
@@ -35,6 +36,8 @@ class StandInBackend(Backend):
 
     async def pause(self) -> None:
         self.rig.advance(0.1)
+        # Behind what the stand-in's own threads run.
+        await asyncio.get_running_loop().run_in_executor(self.rig.world.workers, int)
 
 
 class _Battery(HandlerBattery):
