@@ -77,7 +77,7 @@ def _kind_of(value: Value, path: str) -> str:
         case dt.timedelta():
             return "TIME"
         case _:
-            raise InputError(path, f"a {type(value).__name__} cannot be bound")
+            raise InputError(path, f"{type(value).__name__} cannot be bound")
 
 
 def _text(value: Value, kind: str, path: str) -> str | None:
@@ -86,7 +86,7 @@ def _text(value: Value, kind: str, path: str) -> str | None:
     try:
         return _WRITERS[kind](value)
     except (ValueError, TypeError):
-        raise InputError(path, f"a {type(value).__name__} that cannot be bound as {kind}") from None
+        raise InputError(path, f"{type(value).__name__} cannot be bound as {kind}") from None
 
 
 def _plain(value: Value) -> str:

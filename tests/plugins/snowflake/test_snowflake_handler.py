@@ -190,7 +190,7 @@ async def test_results_go_on_over_partitions() -> None:
         (
             ({"input": "n", "type": "DATE"},),
             {"n": "tomorrow"},
-            "inputs.n: a str that cannot be bound as DATE",
+            "inputs.n: str cannot be bound as DATE",
         ),
         (("n",), {"n": {"a": 1}}, "inputs.n: a map cannot be bound"),
         (("n",), {"n": [1, "a"]}, "inputs.n: a list of FIXED and TEXT"),
