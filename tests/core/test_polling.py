@@ -40,7 +40,9 @@ def test_jobs_polled_together_are_never_polled_later_than_alone(
     traits = Traits(poll_floor_s=floor_s, poll_ceiling_s=floor_s + more)
     now = granted_at + age_s
     at = next_poll_at(polled(is_together=True, traits=traits), granted_at, now)
-    assert now <= at <= next_poll_at(polled(is_together=False, traits=traits), granted_at, now)
+    alone = next_poll_at(polled(is_together=False, traits=traits), granted_at, now)
+    # Instants of this size are exact to less than a microsecond.
+    assert now <= at <= alone + 1e-6
 
 
 @given(granted_at=st.floats(1.6e9, 1.7e9), late_s=st.floats(0.0, CEILING_S * 0.99))
