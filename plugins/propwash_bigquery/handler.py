@@ -9,6 +9,7 @@ from propwash.sdk import (
     CallLimits,
     Connection,
     CreateRequest,
+    FlyteDialect,
     Permanent,
     Rate,
     ResultPage,
@@ -18,6 +19,7 @@ from propwash.sdk import (
 from propwash_bigquery.binding import bound_parameters
 from propwash_bigquery.copy_spec import BigQueryCopySpec
 from propwash_bigquery.extract_spec import BigQueryExtractSpec
+from propwash_bigquery.flyte import QueryTasks
 from propwash_bigquery.forms import COPY, EXTRACT, LOAD, Form
 from propwash_bigquery.job_handler import BigQueryJobHandler, SpecT, place_of, read
 from propwash_bigquery.load_spec import BigQueryLoadSpec
@@ -47,6 +49,7 @@ class BigQueryHandler(BigQueryJobHandler[BigQuerySpec]):
     task_types: ClassVar[tuple[str, ...]] = ("bigquery_query_job_task",)
     spec_type: ClassVar[type[Spec]] = BigQuerySpec
     description: ClassVar[str] = "Query jobs on Google BigQuery."
+    flyte: ClassVar[FlyteDialect | None] = QueryTasks()
     form: ClassVar[Form] = QUERY
     limits: ClassVar[CallLimits] = _limits(70.0)
 

@@ -17,6 +17,7 @@ from propwash.sdk import (
     Connection,
     CreateRequest,
     Deletion,
+    FlyteDialect,
     Handler,
     Job,
     ListedJob,
@@ -35,6 +36,7 @@ from propwash_snowflake.connection import SnowflakeSettings, console_of
 from propwash_snowflake.desks import Desk, Desks
 from propwash_snowflake.errors import RemoteError, verdict
 from propwash_snowflake.finding import has_ended, submissions
+from propwash_snowflake.flyte import StatementTasks
 from propwash_snowflake.keys import StatementKey, read_meta, request_id
 from propwash_snowflake.observing import link_of, of_statement
 from propwash_snowflake.results import page_of
@@ -56,6 +58,7 @@ class SnowflakeHandler(Handler[SnowflakeSpec]):
     batch_size: ClassVar[int] = 10_000
     limits: ClassVar[CallLimits] = CallLimits(reads=_RATE, writes=_RATE, deletes=_RATE)
     settings_type: ClassVar[type[pydantic.BaseModel] | None] = SnowflakeSettings
+    flyte: ClassVar[FlyteDialect | None] = StatementTasks()
 
     def __init__(self, *, desks: Desks | None = None) -> None:
         self._desks = Desks() if desks is None else desks

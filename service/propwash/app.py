@@ -149,6 +149,7 @@ class Server:
             executions=engine.executions,
             handlers=host,
             instrument=telemetry,
+            flyte=host.flyte,
         )
         grpc_port = await api.start()
         announce("serving", grpc_port=grpc_port, http_port=http_port, owner=store.owner, term=store.term)

@@ -177,6 +177,7 @@ class World:
     scene: Scene
     store: MemoryStore
     engine: Engine
+    host: HandlerHost
 
     def stand(self, standings: Mapping[str, Standing]) -> None:
         self.scene.rig.world.identities.set(self.scene.system, standings)
@@ -239,7 +240,7 @@ async def world(system: str, place: Path) -> AsyncIterator[World]:
         engine = Engine(clock=clock, store=store, handlers=host, instrument=log, options=EngineOptions())
         await engine.start()
         try:
-            yield World(scene, store, engine)
+            yield World(scene, store, engine, host)
         finally:
             await engine.stop()
             await host.close()

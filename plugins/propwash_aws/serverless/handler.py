@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from propwash.sdk import CallLimits, CreateRequest, Permanent, Rate, Spec, Traits, Unavailable, Verdict
+from propwash.sdk import (
+    CallLimits,
+    CreateRequest,
+    FlyteDialect,
+    Permanent,
+    Rate,
+    Spec,
+    Traits,
+    Unavailable,
+    Verdict,
+)
 from propwash_aws.accounts import Account, Accounts
 from propwash_aws.clusters.answers import mapping, text
 from propwash_aws.connection import AwsSettings
 from propwash_aws.errors import Meaning, RemoteError, verdict
 from propwash_aws.runs.handler import RunHandler
+from propwash_aws.serverless.flyte import JobRunTasks
 from propwash_aws.serverless.service import SERVICE, ServerlessService
 from propwash_aws.serverless.spec import ServerlessSpec
 from propwash_aws.serverless.submission import start_input
@@ -35,6 +46,7 @@ class ServerlessHandler(RunHandler[ServerlessSpec]):
         deletes=Rate(per_s=10.0, burst=25.0),
     )
     is_found_by_name: ClassVar[bool] = False
+    flyte: ClassVar[FlyteDialect | None] = JobRunTasks()
 
     def __init__(self, *, accounts: Accounts) -> None:
         super().__init__(accounts=accounts, service=ServerlessService())

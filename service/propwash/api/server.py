@@ -25,7 +25,7 @@ from propwash.pb.v1 import (
     handler_service_pb2,
     handler_service_pb2_grpc,
 )
-from propwash.ports import Executions, Handlers, Store
+from propwash.ports import Executions, FlyteTasks, Handlers, Store
 
 AddService = Callable[[grpc.aio.Server], str]
 """Adds a service to the server and tells its full name."""
@@ -46,10 +46,14 @@ class ApiServer:
         executions: Executions,
         handlers: Handlers,
         instrument: ApiInstrument,
+        flyte: FlyteTasks | None = None,
         services: Sequence[AddService] = (),
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """services are served as well, behind the same gate; interceptors stand before it."""
+        """flyte is offered by Flyte's protocol where its package is installed; services are served as well, behind the
+        same gate; interceptors stand before it.
+        """
+        self._flyte = flyte
         self._options = options
         self._store = store
         self._executions = executions
@@ -136,7 +140,21 @@ class ApiServer:
         execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(executions, server)
         catalogue = HandlerService(self._handlers, store.owner)
         handler_service_pb2_grpc.add_HandlerServiceServicer_to_server(catalogue, server)
-        return [EXECUTION_SERVICE, HANDLER_SERVICE]
+        return [EXECUTION_SERVICE, HANDLER_SERVICE, *self._add_flyte(server, translator)]
+
+    def _add_flyte(self, server: grpc.aio.Server, translator: Translator) -> list[str]:
+        if self._flyte is None:
+            return []
+        try:
+            # Flyte's stubs are an extra: without them the native API serves alone.
+            from propwash.api.flyte.services import FlyteServices  # noqa: PLC0415
+            from propwash.api.flyte.tasks import Tasks  # noqa: PLC0415
+        except ImportError:
+            return []
+        tasks = Tasks(
+            store=self._store, executions=self._executions, flyte=self._flyte, translator=translator
+        )
+        return FlyteServices(tasks, task_types=self._flyte.task_types).add(server)
 
     def _feed_trouble(self, message: str) -> None:
         self._instrument.trouble("api-feed", message)

@@ -77,7 +77,7 @@ class Translator:
         if request.inputs:
             fill_map(made.inputs, request.inputs)
         _fill_policy(made.policy, plan.policy)
-        for link in _observed_links(execution) or self._known_links(record, remote):
+        for link in self.links(record):
             made.links.add(title=link.title, uri=link.uri)
         for failure in execution.failures:
             entry = made.failures.add(attempt=failure.attempt, reason=failure.reason, message=failure.message)
@@ -95,15 +95,19 @@ class Translator:
                 pass
         return made
 
-    def _known_links(self, record: Record, remote: str) -> Iterable[Link]:
+    def links(self, record: Record) -> Iterable[Link]:
+        """Where the remote job is to be seen: as last observed, or as the handler knows before."""
+        return _observed_links(record.execution) or self._known_links(record)
+
+    def _known_links(self, record: Record) -> Iterable[Link]:
         """What the handler says before any observation; asked once an attempt."""
-        known = self._links.get(remote)
+        execution = record.execution
+        name = remote_name(owner=self._owner, uid=execution.uid, attempt=execution.attempt)
+        known = self._links.get(name)
         if known is None:
-            execution = record.execution
-            name = remote_name(owner=self._owner, uid=execution.uid, attempt=execution.attempt)
             connection = execution.plan.connection or record.request.connection
             known = tuple(self._handlers.links(record.request, connection=connection, name=name))
-            self._links[remote] = known
+            self._links[name] = known
             if len(self._links) > _LINKS_KEPT:
                 self._links.popitem(last=False)
         return known

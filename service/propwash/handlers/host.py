@@ -17,6 +17,7 @@ from propwash.handlers.checking import overrides
 from propwash.handlers.connections import Connections
 from propwash.handlers.desk import Desk, as_permanent, as_unavailable
 from propwash.handlers.faults import nonsense
+from propwash.handlers.flyte import FlyteHandlers
 from propwash.handlers.inspection import Inspector
 from propwash.handlers.options import HostOptions
 from propwash.handlers.registry import Registry
@@ -68,6 +69,7 @@ class HandlerHost:
             instrument=instrument,
             options=self._options,
         )
+        self.flyte = FlyteHandlers(registry, connections=connections)
         self.inspector = Inspector(registry, connections=connections, faults=faults, desk=self._desk)
         self._is_closed = False
 

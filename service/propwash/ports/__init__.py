@@ -24,6 +24,7 @@ from propwash.ports.executions import (
     NoSuchExecution,
     NotAccepting,
 )
+from propwash.ports.flyte import FlyteTasks
 from propwash.ports.handlers import Admission, FieldFault, HandlerInfo, Handlers, JobRequest, Refused
 from propwash.ports.instrument import Instrument
 from propwash.ports.queries import (
@@ -73,6 +74,7 @@ __all__ = [
     "Executions",
     "FieldFault",
     "Filter",
+    "FlyteTasks",
     "Group",
     "HandlerInfo",
     "Handlers",

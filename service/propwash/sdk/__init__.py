@@ -4,6 +4,7 @@ from propwash.core.events import Deletion
 from propwash.core.model import Claim, Json, Link, Observation, RemoteName, RemotePhase, Traits
 from propwash.core.names import ParsedName, parse_remote_name
 from propwash.sdk.connections import CallLimits, Checked, Connection, Rate
+from propwash.sdk.flyte import FlyteDialect, FlyteDone, FlyteRequest, FlyteTask, TemplateError
 from propwash.sdk.handler import (
     Column,
     CreateRequest,
@@ -30,6 +31,10 @@ __all__ = [
     "Connection",
     "CreateRequest",
     "Deletion",
+    "FlyteDialect",
+    "FlyteDone",
+    "FlyteRequest",
+    "FlyteTask",
     "Handler",
     "Job",
     "Json",
@@ -53,6 +58,7 @@ __all__ = [
     "SecretReader",
     "SecretRef",
     "Spec",
+    "TemplateError",
     "Throttled",
     "Traits",
     "Unavailable",

@@ -6,7 +6,7 @@ import abc
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
 import pydantic
 
@@ -15,6 +15,10 @@ from propwash.core.model import Claim, ExecutionUid, Json, Link, Observation, Re
 from propwash.sdk.connections import CallLimits, Checked, Connection
 from propwash.sdk.shaping import shape
 from propwash.sdk.verdicts import Verdict
+
+if TYPE_CHECKING:
+    # That module needs Value, which is defined here.
+    from propwash.sdk.flyte import FlyteDialect
 
 
 class Spec(pydantic.BaseModel):
@@ -150,6 +154,9 @@ class Handler(abc.ABC, Generic[SpecT]):
     """How fast one connection may be called, as the remote system documents it."""
     settings_type: ClassVar[type[pydantic.BaseModel] | None] = None
     """The model of Connection.settings: checked when the server starts, and shown in the documentation."""
+
+    flyte: ClassVar[FlyteDialect | None] = None
+    """How templates of Flyte's SDKs are understood; without it the handler is not offered to Flyte."""
 
     @abc.abstractmethod
     def create(self, request: CreateRequest[SpecT]) -> MaybeAsync[Job]:

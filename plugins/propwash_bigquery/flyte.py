@@ -1,0 +1,39 @@
+"""BigQuery tasks of Flyte's SDKs.
+
+Source: flytekit's BigQueryTask and flyte-sdk's BigQueryTask: custom has ProjectID, Location and Domain beside the
+members of JobConfigurationQuery by the API's own names; the query is sql.statement, inputs are its named parameters.
+"""
+
+from __future__ import annotations
+
+from propwash.sdk import FlyteDone, FlyteRequest, FlyteTask, Json, TemplateError
+
+_SCHEME = "bq://"
+_OWN = frozenset({"ProjectID", "Location", "Domain", "secrets", "query"})
+
+
+class QueryTasks:
+    """Templates of query jobs."""
+
+    def request(self, task: FlyteTask) -> FlyteRequest:
+        """The query job; raises TemplateError."""
+        if not task.statement:
+            raise TemplateError("sql.statement: is empty, and should be the query")
+        spec: dict[str, Json] = {name: value for name, value in task.custom.items() if name not in _OWN}
+        spec["query"] = task.statement
+        for field, name in (("project", "ProjectID"), ("location", "Location")):
+            value = task.custom.get(name)
+            if value is not None and not isinstance(value, str):
+                raise TemplateError(f"custom.{name}: should be a text")
+            if value:
+                spec[field] = value
+        return FlyteRequest(spec=spec, inputs=task.inputs)
+
+    def results(self, done: FlyteDone) -> str:
+        """bq://PROJECT:DATASET.TABLE of the result, as the SDKs read it."""
+        table = done.outputs.get("results")
+        if not isinstance(table, str) or not table.startswith(_SCHEME):
+            return ""
+        # A project may have dots in it, datasets and tables have none.
+        project, dataset, name = table.removeprefix(_SCHEME).rsplit(".", 2)
+        return f"{_SCHEME}{project}:{dataset}.{name}"

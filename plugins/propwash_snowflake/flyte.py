@@ -1,0 +1,83 @@
+"""Snowflake tasks of Flyte's SDKs.
+
+Source: flytekit's SnowflakeTask (account, user, warehouse, database and schema in config) and flyte-sdk's Snowflake
+task (the same in custom, with connection_kwargs and batch); both write %(name)s for inputs, older templates
+{{ .inputs.name }}.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from propwash.sdk import FlyteDone, FlyteRequest, FlyteTask, Json, TemplateError, Value
+
+_PLACES = ("warehouse", "database", "schema")
+_KWARGS = frozenset({"role", "session_parameters", "warehouse", "database", "schema"})
+_INPUT = re.compile(r"%\((?P<percent>\w+)\)s|\{\{\s*\.inputs\.(?P<braces>\w+)\s*\}\}|%%")
+
+
+class StatementTasks:
+    """Templates of statements."""
+
+    def request(self, task: FlyteTask) -> FlyteRequest:
+        """The statement, its inputs as bind variables; raises TemplateError."""
+        if not task.statement:
+            raise TemplateError("sql.statement: is empty, and should be the statement")
+        given = _texts(task)
+        kwargs = task.custom.get("connection_kwargs") or {}
+        if not isinstance(kwargs, Mapping):
+            raise TemplateError("custom.connection_kwargs: should be a map")
+        if unknown := sorted(set(kwargs) - _KWARGS):
+            told = ", ".join(sorted(_KWARGS))
+            raise TemplateError(f"custom.connection_kwargs.{unknown[0]}: is none of {told}")
+        spec: dict[str, Json] = {name: given[name] for name in _PLACES if given.get(name)}
+        spec.update(kwargs)
+        statement, names = _bound(task.statement, task.inputs)
+        spec["statement"] = statement
+        if names:
+            spec["bindings"] = tuple(names)
+        inputs = {name: task.inputs[name] for name in dict.fromkeys(names)}
+        account = {name: given[name] for name in ("account", "user") if given.get(name)}
+        return FlyteRequest(spec=spec, inputs=inputs, account=account)
+
+    def results(self, done: FlyteDone) -> str:
+        """The address of the statement's result, as the SDK that asks reads it."""
+        handle = done.outputs.get("statement_handle")
+        if not isinstance(handle, str) or not handle:
+            return ""
+        user, account, *places = (
+            str(done.spec.get(name) or done.settings.get(name) or "")
+            for name in ("user", "account", *_PLACES)
+        )
+        who = f"{user}/{account}" if done.is_v2 else f"{user}:{account}"
+        return "/".join(("snowflake:/", who, *places, handle))
+
+
+def _texts(task: FlyteTask) -> dict[str, str]:
+    made: dict[str, str] = dict(task.config)
+    for name in (*_PLACES, "account", "user"):
+        value = task.custom.get(name)
+        if value is not None and not isinstance(value, str):
+            raise TemplateError(f"custom.{name}: should be a text")
+        if value:
+            made[name] = value
+    return made
+
+
+def _bound(statement: str, inputs: Mapping[str, Value]) -> tuple[str, list[str]]:
+    """The statement with ? for its inputs, and their names in that order. Without inputs nothing is a placeholder."""
+    if not inputs:
+        return statement, []
+    names: list[str] = []
+
+    def mark(found: re.Match[str]) -> str:
+        if found[0] == "%%":
+            return "%"
+        name = found["percent"] or found["braces"]
+        if name not in inputs:
+            raise TemplateError(f"sql.statement: {found[0]} names no input")
+        names.append(name)
+        return "?"
+
+    return _INPUT.sub(mark, statement), names

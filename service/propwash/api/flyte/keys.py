@@ -1,0 +1,92 @@
+"""What names a task at Flyte's side, and the resource meta that Flyte keeps for us.
+
+Flyte sends the same output_prefix whenever it repeats a create, and another for each attempt of a node: all but its
+last segment is the node, that one is the attempt. Flyte keeps resource meta in etcd: it is small and holds no secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from flyteidl.admin import agent_pb2
+
+from propwash.api.errors import ApiError, invalid
+from propwash.api.names import parse_name, parse_parent
+from propwash.ports import ExecutionName, Refused
+
+_MOST_MESSAGE = 600
+"""Characters of a refusal that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """A node of one Flyte execution, and which attempt of it this is."""
+
+    project: str
+    domain: str
+    node: str
+    attempt: int
+
+    def name(self, attempt: int | None = None) -> ExecutionName:
+        """The execution's name; of another attempt where one is given."""
+        digest = hashlib.blake2b(self.node.encode(), digest_size=16, person=b"pw-flyte-node").hexdigest()
+        chosen = self.attempt if attempt is None else attempt
+        return ExecutionName(self.project, self.domain, f"f{digest}-{chosen}")
+
+
+def key_of(request: agent_pb2.CreateTaskRequest) -> TaskKey:
+    """The task that a create is about; raises ApiError for a project or domain that is none of ours."""
+    task = request.task_execution_metadata.task_execution_id
+    node_id, template = task.node_execution_id, request.template.id
+    execution = node_id.execution_id
+    parent = (execution.project or template.project, execution.domain or template.domain)
+    parse_parent(f"projects/{parent[0]}/domains/{parent[1]}", "task_execution_metadata")
+    prefix = request.output_prefix.rstrip("/")
+    node, _, last = prefix.rpartition("/")
+    if node and last.isdecimal():
+        return TaskKey(*parent, node, int(last))
+    if prefix:
+        return TaskKey(*parent, prefix, task.retry_attempt)
+    if not execution.name or not node_id.node_id:
+        raise invalid("output_prefix", "is required, as it tells a repeated create from another task")
+    return TaskKey(*parent, f"{execution.name}/{node_id.node_id}", task.retry_attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a template can never run. Kept in the meta alone: Flyte is told FAILED, and nothing is stored."""
+
+    reason: str
+    message: str
+
+
+def meta_of(name: ExecutionName) -> bytes:
+    """The resource meta of an execution."""
+    return json.dumps({"propwash": str(name)}, separators=(",", ":")).encode()
+
+
+def refused_meta(error: Refused) -> bytes:
+    """The resource meta of a task that is refused for good."""
+    said = {"propwash_refused": error.reason, "message": str(error)[:_MOST_MESSAGE]}
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def read_meta(meta: bytes) -> ExecutionName | Refusal:
+    """What a resource meta is about; raises ApiError for what none of ours wrote."""
+    try:
+        given: object = json.loads(meta)
+    except ValueError:
+        given = None
+    match given:
+        case {"propwash": str(name)}:
+            return parse_name(name, "resource_meta")
+        case {"propwash_refused": str(reason), "message": str(message)}:
+            return Refusal(reason, message)
+        case _:
+            raise _unknown()
+
+
+def _unknown() -> ApiError:
+    return invalid("resource_meta", "is none that this service made")

@@ -1,0 +1,70 @@
+"""Executions as Flyte's resources.
+
+Source: flyteidl.admin, agent.proto. FlytePropeller reads UNDEFINED as a retryable failure, drops the message of
+RUNNING, and tells links only with the first event of a phase: so every phase has both from its beginning.
+"""
+
+from __future__ import annotations
+
+from flyteidl.admin import agent_pb2
+from flyteidl.core import execution_pb2, literals_pb2, types_pb2
+from google.protobuf import json_format
+
+from propwash.api.flyte.keys import Refusal
+from propwash.api.flyte.literals import plain
+from propwash.api.translate import standing
+from propwash.core.model import Done, Json, Link, Phase
+from propwash.ports import Record
+
+PHASES: dict[Phase, execution_pb2.TaskExecution.Phase] = {
+    Phase.QUEUED: execution_pb2.TaskExecution.QUEUED,
+    Phase.WAITING_FOR_RESOURCES: execution_pb2.TaskExecution.WAITING_FOR_RESOURCES,
+    Phase.INITIALIZING: execution_pb2.TaskExecution.INITIALIZING,
+    Phase.RUNNING: execution_pb2.TaskExecution.RUNNING,
+    # The outcome is told when nothing is left behind.
+    Phase.CLEANING_UP: execution_pb2.TaskExecution.RUNNING,
+    Phase.SUCCEEDED: execution_pb2.TaskExecution.SUCCEEDED,
+    Phase.FAILED: execution_pb2.TaskExecution.FAILED,
+    Phase.TIMED_OUT: execution_pb2.TaskExecution.FAILED,
+    Phase.ABORTED: execution_pb2.TaskExecution.ABORTED,
+}
+RESULTS = "results"
+"""The output of the SDKs' SQL tasks."""
+
+
+def resource(record: Record, *, links: tuple[Link, ...], results: str) -> agent_pb2.Resource:
+    """What Flyte is told of an execution; results is the address of the dataset that it made, or empty."""
+    execution = record.execution
+    reason, message = standing(execution)
+    told = f"{reason}: {message}" if reason and message else reason or message
+    made = agent_pb2.Resource(phase=PHASES[execution.phase], message=told)
+    for link in links:
+        made.log_links.add(name=link.title, uri=link.uri, message_format=execution_pb2.TaskLog.JSON)
+    said: dict[str, Json] = {
+        "execution": str(record.name),
+        "attempt": execution.attempt,
+        "phase": execution.phase.name,
+    }
+    if isinstance(execution.state, Done) and execution.state.outcome.outputs:
+        said["outputs"] = execution.state.outcome.outputs
+    json_format.ParseDict(plain(said), made.custom_info)
+    if execution.phase is Phase.SUCCEEDED:
+        # Set even where it is empty: otherwise Flyte looks for a file of outputs.
+        made.outputs.SetInParent()
+        if results:
+            made.outputs.literals[RESULTS].CopyFrom(_dataset(results))
+    return made
+
+
+def refused(refusal: Refusal) -> agent_pb2.Resource:
+    """A task that can never run: failed for good, so that no retry of the user's is burnt."""
+    return agent_pb2.Resource(
+        phase=execution_pb2.TaskExecution.FAILED, message=f"{refusal.reason}: {refusal.message}"
+    )
+
+
+def _dataset(uri: str) -> literals_pb2.Literal:
+    kind = types_pb2.StructuredDatasetType()
+    metadata = literals_pb2.StructuredDatasetMetadata(structured_dataset_type=kind)
+    dataset = literals_pb2.StructuredDataset(uri=uri, metadata=metadata)
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(structured_dataset=dataset))

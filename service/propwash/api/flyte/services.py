@@ -1,0 +1,102 @@
+"""Flyte's services: what they are called in each version, and who answers.
+
+FlytePropeller lists the task types every ten seconds and forgets those that are not answered in time: the metadata is
+ready before anything else, and always in one order. It keeps one version a task type: 0, which the SDKs register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import grpc
+from flyteidl.admin import agent_pb2
+from google.protobuf.message import Message
+
+from propwash.api.errors import ApiError
+from propwash.api.flyte.tasks import Tasks
+from propwash.api.reasons import Reason
+
+V1_TASKS = "flyteidl.service.AsyncAgentService"
+V1_METADATA = "flyteidl.service.AgentMetadataService"
+V2_TASKS = "flyteidl2.connector.AsyncConnectorService"
+V2_METADATA = "flyteidl2.connector.ConnectorMetadataService"
+NAME = "propwash"
+"""The one agent, or connector, that serves all task types."""
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_Answer = Callable[[Any, _Context], Awaitable[Message]]
+
+
+class FlyteServices:
+    """Adds both versions to a server."""
+
+    def __init__(self, tasks: Tasks, *, task_types: Callable[[], Sequence[str]]) -> None:
+        self._tasks = tasks
+        self._task_types = task_types
+
+    def add(self, server: grpc.aio.Server) -> list[str]:
+        """Serve them; their full names."""
+        pb = agent_pb2
+        versions: Mapping[str, Mapping[str, tuple[type[Message], _Answer]]] = {
+            V1_TASKS: self._task_methods(is_v2=False),
+            V1_METADATA: {
+                "ListAgents": (pb.ListAgentsRequest, self._list),
+                "GetAgent": (pb.GetAgentRequest, self._get_agent),
+            },
+            V2_TASKS: self._task_methods(is_v2=True),
+            V2_METADATA: {
+                "ListConnectors": (pb.ListAgentsRequest, self._list),
+                "GetConnector": (pb.GetAgentRequest, self._get_agent),
+            },
+        }
+        for service, methods in versions.items():
+            handlers = {
+                name: grpc.unary_unary_rpc_method_handler(
+                    answer,
+                    request_deserializer=kind.FromString,
+                    response_serializer=_written,
+                )
+                for name, (kind, answer) in methods.items()
+            }
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        return list(versions)
+
+    def _task_methods(self, *, is_v2: bool) -> dict[str, tuple[type[Message], _Answer]]:
+        tasks = self._tasks
+
+        async def create(request: agent_pb2.CreateTaskRequest, _context: _Context) -> Message:
+            return await tasks.create(request)
+
+        async def get(request: agent_pb2.GetTaskRequest, _context: _Context) -> Message:
+            return await tasks.get(request.resource_meta, is_v2=is_v2)
+
+        async def delete(request: agent_pb2.DeleteTaskRequest, _context: _Context) -> Message:
+            return await tasks.delete(request.resource_meta)
+
+        return {
+            "CreateTask": (agent_pb2.CreateTaskRequest, create),
+            "GetTask": (agent_pb2.GetTaskRequest, get),
+            "DeleteTask": (agent_pb2.DeleteTaskRequest, delete),
+        }
+
+    async def _list(self, _request: agent_pb2.ListAgentsRequest, _context: _Context) -> Message:
+        return agent_pb2.ListAgentsResponse(agents=[self._agent()])
+
+    async def _get_agent(self, request: agent_pb2.GetAgentRequest, _context: _Context) -> Message:
+        if request.name != NAME:
+            raise ApiError(
+                Reason.HANDLER_NOT_FOUND, f"there is no agent {request.name!r:.100}; there is {NAME}"
+            )
+        return agent_pb2.GetAgentResponse(agent=self._agent())
+
+    def _agent(self) -> agent_pb2.Agent:
+        made = agent_pb2.Agent(name=NAME)
+        for task_type in self._task_types():
+            made.supported_task_types.append(task_type)
+            made.supported_task_categories.add(name=task_type)
+        return made
+
+
+def _written(message: Message) -> bytes:
+    return message.SerializeToString()

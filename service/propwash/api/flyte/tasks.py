@@ -1,0 +1,150 @@
+"""The three calls that drive a task: create is one commit, get is our own state, delete is a durable abort.
+
+FlytePropeller takes any error of a create for a failure of the user's task, and counts every error of a get for good;
+so a template that can never run is accepted and answered as failed, and neither call asks a remote system.
+"""
+
+from __future__ import annotations
+
+from flyteidl.admin import agent_pb2
+
+from propwash.api.digests import digest_of
+from propwash.api.flyte.keys import Refusal, TaskKey, key_of, meta_of, read_meta, refused_meta
+from propwash.api.flyte.literals import LiteralError, struct_values, values_of
+from propwash.api.flyte.resources import refused, resource
+from propwash.api.translate import Translator
+from propwash.core.model import Policy
+from propwash.ports import (
+    AlreadyEnded,
+    AlreadyExists,
+    Draft,
+    ExecutionName,
+    Executions,
+    FlyteTasks,
+    NoSuchExecution,
+    Refused,
+    Store,
+    TaskRequest,
+)
+from propwash.sdk import FlyteTask, Value
+
+_MOST_EARLIER = 32
+"""How many earlier attempts of a node are looked for."""
+_LABEL_CHARS = 63
+_MOST_LABELS = 32
+_SUPERSEDED = "a newer attempt of the same node began"
+_DELETED = "Flyte asked for its end"
+_TOO_LATE = Refused("SUPERSEDED", "a newer attempt of the same node is there already")
+
+
+class Tasks:
+    """Serves both versions of the protocol."""
+
+    def __init__(
+        self, *, store: Store, executions: Executions, flyte: FlyteTasks, translator: Translator
+    ) -> None:
+        self._store = store
+        self._executions = executions
+        self._flyte = flyte
+        self._translator = translator
+
+    async def create(self, request: agent_pb2.CreateTaskRequest) -> agent_pb2.CreateTaskResponse:
+        """Accept a task; raises ApiError for a request that names none, and what the engine raises."""
+        key = key_of(request)
+        name = key.name()
+        if await self._is_superseded(key):
+            return agent_pb2.CreateTaskResponse(resource_meta=refused_meta(_TOO_LATE))
+        try:
+            draft = self._draft(request, key)
+            await self._executions.create([draft])
+        except Refused as error:
+            return agent_pb2.CreateTaskResponse(resource_meta=refused_meta(error))
+        except AlreadyExists:
+            # The same output prefix is the same task, whatever else was sent this time.
+            pass
+        return agent_pb2.CreateTaskResponse(resource_meta=meta_of(name))
+
+    async def get(self, meta: bytes, *, is_v2: bool) -> agent_pb2.GetTaskResponse:
+        """The task's last known state; raises ApiError for a meta that is none of ours, and NoSuchExecution."""
+        about = read_meta(meta)
+        if isinstance(about, Refusal):
+            return agent_pb2.GetTaskResponse(resource=refused(about))
+        (record,) = await self._store.get([about])
+        if record is None:
+            raise NoSuchExecution(f"there is no execution {about}")
+        made = resource(
+            record,
+            links=tuple(self._translator.links(record)),
+            results=self._flyte.results(record, is_v2=is_v2),
+        )
+        return agent_pb2.GetTaskResponse(resource=made)
+
+    async def delete(self, meta: bytes) -> agent_pb2.DeleteTaskResponse:
+        """Ask for the end; what is over or was never there is no error."""
+        about = read_meta(meta)
+        if isinstance(about, ExecutionName):
+            await self._abort(about, _DELETED)
+        return agent_pb2.DeleteTaskResponse()
+
+    def _draft(self, request: agent_pb2.CreateTaskRequest, key: TaskKey) -> Draft:
+        template = request.template
+        try:
+            inputs = values_of(request.inputs)
+        except LiteralError as error:
+            raise Refused("INVALID_INPUTS", str(error)) from error
+        task = FlyteTask(
+            task_type=template.type,
+            statement=template.sql.statement,
+            custom=struct_values(template.custom),
+            config=dict(template.config),
+            inputs=inputs,
+        )
+        asked = self._flyte.request(task, project=key.project, domain=key.domain)
+        name = key.name()
+        labels = _labels(request)
+        given: list[Value] = [str(name), asked.task_type, asked.spec, asked.inputs, asked.connection, labels]
+        return Draft(
+            name=name,
+            request=TaskRequest(
+                task_type=asked.task_type,
+                spec=asked.spec,
+                inputs=asked.inputs,
+                connection=asked.connection,
+                labels=labels,
+                request_id=name.execution,
+                digest=digest_of(given),
+            ),
+            # Flyte repeats what fails, as another attempt of its own.
+            policy=Policy(
+                max_attempts=1, run_deadline_s=_timeout_s(template.metadata.timeout.ToNanoseconds())
+            ),
+        )
+
+    async def _is_superseded(self, key: TaskKey) -> bool:
+        """Abort earlier attempts, durably and before this one is accepted; whether there is a later one already."""
+        earlier = range(max(0, key.attempt - _MOST_EARLIER), key.attempt)
+        later, *found = await self._store.get([key.name(one) for one in (key.attempt + 1, *earlier)])
+        for record in found:
+            if record is not None and not record.execution.phase.is_terminal:
+                await self._abort(record.name, _SUPERSEDED)
+        return later is not None
+
+    async def _abort(self, name: ExecutionName, message: str) -> None:
+        try:
+            await self._executions.abort(name, message=message, allow_missing=False)
+        except (NoSuchExecution, AlreadyEnded):
+            return
+
+
+def _timeout_s(nanoseconds: int) -> float | None:
+    return nanoseconds / 1e9 if nanoseconds > 0 else None
+
+
+def _labels(request: agent_pb2.CreateTaskRequest) -> dict[str, str]:
+    """Kubernetes' labels of the task's pod, as many as we take."""
+    fitting = (
+        (key, value)
+        for key, value in sorted(request.task_execution_metadata.labels.items())
+        if 0 < len(key) <= _LABEL_CHARS and len(value) <= _LABEL_CHARS
+    )
+    return dict(list(fitting)[:_MOST_LABELS])

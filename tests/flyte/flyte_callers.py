@@ -1,0 +1,148 @@
+"""FlytePropeller's calls as the published stubs make them, both versions, against a real server over the stand-ins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from flyteidl.admin import agent_pb2
+from flyteidl.core import literals_pb2, tasks_pb2
+from flyteidl.core.execution_pb2 import TaskExecution
+from flyteidl.service import agent_pb2_grpc
+from flyteidl2.connector import connector_pb2, service_pb2_grpc
+from google.protobuf import json_format
+
+from propwash.api.server import ApiServer
+from tests.api.api_fake_host import Heard
+from tests.api.api_world import LOCAL
+from tests.e2e.credential_scenes import World, world
+
+ENDED = (TaskExecution.SUCCEEDED, TaskExecution.FAILED, TaskExecution.ABORTED, TaskExecution.RETRYABLE_FAILED)
+PREFIX = "s3://flyte/metadata/sales-prod-a8xk2/n0/data"
+
+
+@dataclass(slots=True)
+class Flyte:
+    """A caller of one version. What it answers is in version 1's messages: the two are the same on the wire."""
+
+    world: World
+    is_v2: bool
+    tasks: Any
+    metadata: Any
+
+    async def create(
+        self,
+        template: tasks_pb2.TaskTemplate,
+        inputs: Mapping[str, literals_pb2.Literal] | None = None,
+        *,
+        attempt: int = 0,
+        node: str = PREFIX,
+        **more: Any,
+    ) -> bytes:
+        """The resource meta."""
+        request = agent_pb2.CreateTaskRequest(
+            template=template,
+            output_prefix=f"{node}/{attempt}",
+            inputs=literals_pb2.LiteralMap(literals=inputs),
+            **more,
+        )
+        task = request.task_execution_metadata.task_execution_id
+        task.retry_attempt = attempt
+        execution = task.node_execution_id.execution_id
+        execution.project, execution.domain, execution.name = "sales", "prod", "a8xk2"
+        if self.is_v2:
+            sent = connector_pb2.CreateTaskRequest.FromString(request.SerializeToString())
+            sent.connection.secrets["snowflake_private_key"] = "a-secret-in-clear"
+            return bytes((await self.tasks.CreateTask(sent)).resource_meta)
+        return bytes((await self.tasks.CreateTask(request)).resource_meta)
+
+    async def get(self, meta: bytes) -> agent_pb2.Resource:
+        kind = connector_pb2.GetTaskRequest if self.is_v2 else agent_pb2.GetTaskRequest
+        answer = await self.tasks.GetTask(kind(resource_meta=meta))
+        return agent_pb2.GetTaskResponse.FromString(answer.SerializeToString()).resource
+
+    async def delete(self, meta: bytes) -> None:
+        kind = connector_pb2.DeleteTaskRequest if self.is_v2 else agent_pb2.DeleteTaskRequest
+        await self.tasks.DeleteTask(kind(resource_meta=meta))
+
+    async def until(self, meta: bytes, *phases: int) -> agent_pb2.Resource:
+        """Poll until the task is in one of these phases, with every commit in between."""
+        seq = 0
+        while (found := await self.get(meta)).phase not in phases:
+            assert found.phase not in ENDED, found
+            seq = await self.world.engine.executions.newer_than(max(seq, await self.world.store.last_seq()))
+        return found
+
+    async def passing(self, meta: bytes, phase: int) -> agent_pb2.Resource:
+        """Poll until the task is in the phase, while the stand-in's time goes on."""
+        async with asyncio.timeout(30):
+            while (found := await self.get(meta)).phase != phase:
+                assert found.phase not in ENDED, found
+                self.world.scene.rig.advance(0.1)
+        return found
+
+    def live(self) -> int:
+        return int(self.world.scene.rig.world.ledger.summary()["live"])
+
+
+@asynccontextmanager
+async def flyte(system: str, place: Path, *, is_v2: bool) -> AsyncIterator[Flyte]:
+    """A caller of a server whose handler works on the system's stand-in."""
+    async with world(system, place) as there:
+        server = ApiServer(
+            LOCAL,
+            store=there.store,
+            executions=there.engine.executions,
+            handlers=there.host,
+            instrument=Heard(),
+            flyte=there.host.flyte,
+        )
+        port = await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                if is_v2:
+                    tasks: Any = service_pb2_grpc.AsyncConnectorServiceStub(channel)  # type: ignore[no-untyped-call]
+                    metadata: Any = service_pb2_grpc.ConnectorMetadataServiceStub(channel)  # type: ignore[no-untyped-call]
+                else:
+                    tasks = agent_pb2_grpc.AsyncAgentServiceStub(channel)  # type: ignore[no-untyped-call]
+                    metadata = agent_pb2_grpc.AgentMetadataServiceStub(channel)  # type: ignore[no-untyped-call]
+                yield Flyte(there, is_v2, tasks, metadata)
+        finally:
+            await server.stop(1.0)
+
+
+def template(task_type: str, statement: str = "", **fields: Any) -> tasks_pb2.TaskTemplate:
+    """A template as the SDKs write it; fields are of its JSON form."""
+    made = json_format.ParseDict(fields, tasks_pb2.TaskTemplate())
+    made.type = task_type
+    made.id.project, made.id.domain, made.id.name, made.id.version = "sales", "prod", "t", "v1"
+    if statement:
+        made.sql.statement = statement
+    return made
+
+
+def literal(value: Any) -> literals_pb2.Literal:
+    """A literal of a plain value."""
+    made = literals_pb2.Literal()
+    primitive = made.scalar.primitive
+    match value:
+        case bool():
+            primitive.boolean = value
+        case int():
+            primitive.integer = value
+        case float():
+            primitive.float_value = value
+        case str():
+            primitive.string_value = value
+        case list():
+            return literals_pb2.Literal(
+                collection=literals_pb2.LiteralCollection(literals=[literal(one) for one in value])
+            )
+        case _:
+            primitive.datetime.FromDatetime(value)
+    return made
