@@ -193,12 +193,12 @@ class World:
     async def until(self, names: Iterable[str], holds: Callable[[Execution], bool]) -> None:
         """Wait for the commit after which it holds for all of them; raises TimeoutError with what they show."""
         wanted = list(names)
-        seq = 0
+        seen = await self.store.last_seq()
         try:
             async with asyncio.timeout(45):
                 while not all(map(holds, found := await self.read(wanted))):
                     assert len(found) == len(wanted)
-                    seq = await self.engine.executions.newer_than(max(seq, await self.store.last_seq()))
+                    seen = await self.engine.executions.newer_than(seen)
         except TimeoutError:
             shown = {(one.phase, *standing(one)) for one in await self.read(wanted)}
             raise TimeoutError(str(shown)) from None

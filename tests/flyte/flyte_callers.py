@@ -72,10 +72,12 @@ class Flyte:
 
     async def until(self, meta: bytes, *phases: int) -> agent_pb2.Resource:
         """Poll until the task is in one of these phases, with every commit in between."""
-        seq = 0
-        while (found := await self.get(meta)).phase not in phases:
-            assert found.phase not in ENDED, found
-            seq = await self.world.engine.executions.newer_than(max(seq, await self.world.store.last_seq()))
+        async with asyncio.timeout(30):
+            seen = await self.world.store.last_seq()
+            while (found := await self.get(meta)).phase not in phases:
+                assert found.phase not in ENDED, found
+                # Of before the answer: a commit while it travelled would be waited for in vain.
+                seen = await self.world.engine.executions.newer_than(seen)
         return found
 
     async def passing(self, meta: bytes, phase: int) -> agent_pb2.Resource:
