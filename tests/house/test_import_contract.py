@@ -26,6 +26,7 @@ ROUNDS: list[dict[str, tuple[str, str]]] = [
         "The sandbox frame belongs to": ("engine/lanes.py", "import propwash.sandbox"),
         "gRPC belongs to": ("engine/lanes.py", "import grpc"),
         "Protocol buffers belong to": ("engine/lanes.py", "import google.protobuf"),
+        "Flyte's stubs belong to": ("api/translate.py", "import flyteidl"),
         "Metrics belong to": ("engine/lanes.py", "import prometheus_client"),
         "The database belongs to": ("api/names.py", "import sqlite3"),
         "HTTP belongs to": ("engine/lanes.py", "import aiohttp"),
