@@ -6,7 +6,10 @@ members of JobConfigurationQuery by the API's own names; the query is sql.statem
 
 from __future__ import annotations
 
-from propwash.sdk import FlyteDone, FlyteRequest, FlyteTask, Json, TemplateError
+from collections.abc import Mapping
+
+from propwash.sdk import FlyteDone, FlyteJob, FlyteRequest, FlyteTask, Json, TemplateError
+from propwash_bigquery.keys import JobKey
 
 _SCHEME = "bq://"
 _OWN = frozenset({"ProjectID", "Location", "Domain", "secrets", "query"})
@@ -37,3 +40,17 @@ class QueryTasks:
         # A project may have dots in it, datasets and tables have none.
         project, dataset, name = table.removeprefix(_SCHEME).rsplit(".", 2)
         return f"{_SCHEME}{project}:{dataset}.{name}"
+
+    def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
+        """The query job of the SDKs' BigQueryMetadata."""
+        match meta:
+            case {"job_id": str(job_id), "project": str(project), "location": str(location)} if job_id:
+                key = JobKey(project, location, job_id)
+            case {"job_id": str(job_id), "project": str(project)} if job_id:
+                key = JobKey(project, "", job_id)
+            case _:
+                return None
+        spec: dict[str, Json] = {"query": f"-- {job_id}, begun by another connector", "project": key.project}
+        if key.location:
+            spec["location"] = key.location
+        return FlyteJob(meta=key.meta(), request=FlyteRequest(spec=spec), links=(key.link(),))

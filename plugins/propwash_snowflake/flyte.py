@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from propwash.sdk import FlyteDone, FlyteRequest, FlyteTask, Json, TemplateError, Value
+from propwash.sdk import FlyteDone, FlyteJob, FlyteRequest, FlyteTask, Json, TemplateError, Value
+from propwash_snowflake.keys import StatementKey
 
 _PLACES = ("warehouse", "database", "schema")
 _KWARGS = frozenset({"role", "session_parameters", "warehouse", "database", "schema"})
@@ -52,6 +53,18 @@ class StatementTasks:
         )
         who = f"{user}/{account}" if done.is_v2 else f"{user}:{account}"
         return "/".join(("snowflake:/", who, *places, handle))
+
+    def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
+        """The statement of the SDKs' SnowflakeJobMetadata."""
+        match meta:
+            case {"query_id": str(handle), "account": str(), "user": str()} if handle:
+                pass
+            case _:
+                return None
+        spec: dict[str, Json] = {"statement": f"-- {handle}, begun by another connector"}
+        spec.update((name, meta[name]) for name in _PLACES if meta.get(name))
+        account = {name: str(meta[name]) for name in ("account", "user") if meta[name]}
+        return FlyteJob(meta=StatementKey(handle).meta(), request=FlyteRequest(spec=spec, account=account))
 
 
 def _texts(task: FlyteTask) -> dict[str, str]:

@@ -61,29 +61,29 @@ class Flyte:
             return bytes((await self.tasks.CreateTask(sent)).resource_meta)
         return bytes((await self.tasks.CreateTask(request)).resource_meta)
 
-    async def get(self, meta: bytes) -> agent_pb2.Resource:
+    async def get(self, meta: bytes, task_type: str = "") -> agent_pb2.Resource:
         kind = connector_pb2.GetTaskRequest if self.is_v2 else agent_pb2.GetTaskRequest
-        answer = await self.tasks.GetTask(kind(resource_meta=meta))
+        answer = await self.tasks.GetTask(kind(resource_meta=meta, **category(task_type)))
         return agent_pb2.GetTaskResponse.FromString(answer.SerializeToString()).resource
 
-    async def delete(self, meta: bytes) -> None:
+    async def delete(self, meta: bytes, task_type: str = "") -> None:
         kind = connector_pb2.DeleteTaskRequest if self.is_v2 else agent_pb2.DeleteTaskRequest
-        await self.tasks.DeleteTask(kind(resource_meta=meta))
+        await self.tasks.DeleteTask(kind(resource_meta=meta, **category(task_type)))
 
-    async def until(self, meta: bytes, *phases: int) -> agent_pb2.Resource:
+    async def until(self, meta: bytes, *phases: int, task_type: str = "") -> agent_pb2.Resource:
         """Poll until the task is in one of these phases, with every commit in between."""
         async with asyncio.timeout(30):
             seen = await self.world.store.last_seq()
-            while (found := await self.get(meta)).phase not in phases:
+            while (found := await self.get(meta, task_type)).phase not in phases:
                 assert found.phase not in ENDED, found
                 # Of before the answer: a commit while it travelled would be waited for in vain.
                 seen = await self.world.engine.executions.newer_than(seen)
         return found
 
-    async def passing(self, meta: bytes, phase: int) -> agent_pb2.Resource:
+    async def passing(self, meta: bytes, phase: int, task_type: str = "") -> agent_pb2.Resource:
         """Poll until the task is in the phase, while the stand-in's time goes on."""
         async with asyncio.timeout(30):
-            while (found := await self.get(meta)).phase != phase:
+            while (found := await self.get(meta, task_type)).phase != phase:
                 assert found.phase not in ENDED, found
                 self.world.scene.rig.advance(0.1)
         return found
@@ -116,6 +116,11 @@ async def flyte(system: str, place: Path, *, is_v2: bool) -> AsyncIterator[Flyte
                 yield Flyte(there, is_v2, tasks, metadata)
         finally:
             await server.stop(1.0)
+
+
+def category(task_type: str) -> dict[str, Any]:
+    """The request's field that tells the task type, if any; a dict is taken by both versions' messages."""
+    return {"task_category": {"name": task_type}} if task_type else {}
 
 
 def template(task_type: str, statement: str = "", **fields: Any) -> tasks_pb2.TaskTemplate:

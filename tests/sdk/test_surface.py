@@ -6,9 +6,11 @@ import propwash.sdk
 import propwash.sdk.testing
 
 SDK = """
-CREDENTIALS_UNAVAILABLE CallLimits Checked Claim Column Connection CreateRequest Deletion Handler Job Json
+CREDENTIALS_UNAVAILABLE CallLimits Checked Claim Column Connection CreateRequest Deletion
+FlyteDialect FlyteDone FlyteJob FlyteRequest FlyteTask Handler Job Json
 Link ListedJob LocalSecrets LogLine LogPage NotFound NotOffered Observation ParsedName Permanent Plugin Rate
-RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef Spec Throttled Traits Unavailable
+RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef Spec TemplateError Throttled
+Traits Unavailable
 Value Verdict parse_remote_name
 """
 TESTING = """

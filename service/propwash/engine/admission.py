@@ -10,10 +10,14 @@ from propwash.core.events import AbortRequested
 from propwash.core.model import (
     Done,
     Execution,
+    Instant,
+    Observation,
     Outcome,
     OutcomeKind,
     Plan,
     Queued,
+    RemotePhase,
+    Running,
 )
 from propwash.core.names import remote_name
 from propwash.core.pool import Ledger, Overclaimed
@@ -22,8 +26,10 @@ from propwash.engine.dry_run import dry_run
 from propwash.engine.ids import new_uid
 from propwash.engine.journal import Journal
 from propwash.engine.reconciler import Reconciler
+from propwash.engine.repeats import differences
 from propwash.engine.table import Table
 from propwash.ports import (
+    AdoptedJob,
     AlreadyEnded,
     AlreadyExists,
     Bury,
@@ -191,7 +197,7 @@ class Admission:
             project=draft.name.project,
             domain=draft.name.domain,
             hint=admitted.hint,
-            claims=tuple(admitted.claims),
+            claims=() if draft.adopts else tuple(admitted.claims),
             policy=draft.policy,
             traits=admitted.traits,
             is_polled_together=self._handlers.is_batched(draft.request.task_type),
@@ -199,7 +205,7 @@ class Admission:
         execution = Execution(
             uid=new_uid(now),
             plan=plan,
-            state=Queued(not_before=now),
+            state=Queued(not_before=now) if draft.adopts is None else _running(draft.adopts, now),
             attempt=1,
             created_at=now,
             updated_at=now,
@@ -256,31 +262,16 @@ class Admission:
         return [now or then for now, then in zip(stored, records, strict=True)]
 
 
-def differences(draft: Draft, existing: Record) -> tuple[str, ...]:
-    """The paths at which a draft differs from what is there, in order."""
-    mine, theirs = draft.request, existing.request
-    found = []
-    if draft.name != existing.name:
-        found.append("execution_id")
-    for path, one, other in (
-        ("task_type", mine.task_type, theirs.task_type),
-        ("connection", mine.connection, theirs.connection),
-        ("policy", draft.policy, existing.execution.plan.policy),
-        ("request_id", mine.request_id, theirs.request_id),
-    ):
-        if one != other:
-            found.append(path)
-    for path, here, there in (
-        ("spec", mine.spec, theirs.spec),
-        ("inputs", mine.inputs, theirs.inputs),
-        ("labels", mine.labels, theirs.labels),
-    ):
-        found.extend(
-            f"{path}.{key}"
-            for key in sorted({*here, *there})
-            if (key in here, here.get(key)) != (key in there, there.get(key))
-        )
-    return tuple(found)
+def _running(job: AdoptedJob, now: Instant) -> Running:
+    """An adopted job is presumed to run until it is observed, which is due at once."""
+    return Running(
+        granted_at=now,
+        meta=job.meta,
+        observation=Observation(phase=RemotePhase.RUNNING, links=job.links),
+        observed_at=now,
+        poll_at=now,
+        settled_at=now,
+    )
 
 
 def _aborted(record: Record) -> Record:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from propwash.core.model import Done
+from propwash.core.model import Done, Json
 from propwash.handlers.connections import Connections
 from propwash.handlers.registry import Registry, Served
-from propwash.ports import FieldFault, Record, Refused, TaskRequest
-from propwash.sdk import Connection, FlyteDone, FlyteTask, TemplateError
+from propwash.ports import AdoptedJob, FieldFault, Record, Refused, TaskRequest
+from propwash.sdk import Connection, FlyteDialect, FlyteDone, FlyteRequest, FlyteTask, TemplateError
 
 INVALID_TEMPLATE = "INVALID_TEMPLATE"
+NEVER_BEGUN = "NEVER_BEGUN"
+"""Of an adopted task that has no remote job, and never will have one."""
 
 
 class FlyteHandlers:
@@ -27,21 +29,30 @@ class FlyteHandlers:
 
     def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
         """See ports.FlyteTasks."""
-        served = self._registry.served.get(task.task_type)
-        if served is None or served.handler.flyte is None:
-            known = ", ".join(self.task_types()) or "none"
-            message = f"no handler serves Flyte's task type {task.task_type!r:.100}; served are: {known}"
-            raise Refused("UNKNOWN_TASK_TYPE", message, faults=(FieldFault(path="type", message=message),))
+        served, dialect = self._dialect(task.task_type)
         try:
-            wanted = served.handler.flyte.request(task)
+            wanted = dialect.request(task)
         except TemplateError as error:
             path, _, message = str(error).partition(": ")
             fault = FieldFault(path=f"template.{path}", message=message)
             raise Refused(INVALID_TEMPLATE, str(error), faults=(fault,)) from error
-        connection = self._connection(served, wanted.account, project=project, domain=domain)
-        return TaskRequest(
-            task_type=task.task_type, spec=wanted.spec, inputs=wanted.inputs, connection=connection.name
-        )
+        return self._request(served, task.task_type, wanted, project=project, domain=domain)
+
+    def adopted(
+        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
+    ) -> tuple[TaskRequest, AdoptedJob] | None:
+        """See ports.FlyteTasks."""
+        if task_type not in self.task_types():
+            return None
+        served, dialect = self._dialect(task_type)
+        try:
+            job = dialect.adopted(meta)
+        except TemplateError as error:
+            raise Refused(NEVER_BEGUN, str(error)) from error
+        if job is None:
+            return None
+        request = self._request(served, task_type, job.request, project=project, domain=domain)
+        return request, AdoptedJob(meta=job.meta, links=job.links)
 
     def results(self, record: Record, *, is_v2: bool) -> str:
         """See ports.FlyteTasks."""
@@ -61,6 +72,22 @@ class FlyteHandlers:
             is_v2=is_v2,
         )
         return served.handler.flyte.results(done)
+
+    def _dialect(self, task_type: str) -> tuple[Served, FlyteDialect]:
+        served = self._registry.served.get(task_type)
+        if served is None or served.handler.flyte is None:
+            known = ", ".join(self.task_types()) or "none"
+            message = f"no handler serves Flyte's task type {task_type!r:.100}; served are: {known}"
+            raise Refused("UNKNOWN_TASK_TYPE", message, faults=(FieldFault(path="type", message=message),))
+        return served, served.handler.flyte
+
+    def _request(
+        self, served: Served, task_type: str, wanted: FlyteRequest, *, project: str, domain: str
+    ) -> TaskRequest:
+        connection = self._connection(served, wanted.account, project=project, domain=domain)
+        return TaskRequest(
+            task_type=task_type, spec=wanted.spec, inputs=wanted.inputs, connection=connection.name
+        )
 
     def _connection(
         self, served: Served, account: Mapping[str, str], *, project: str, domain: str

@@ -17,6 +17,7 @@ from propwash.ports.commits import (
     Update,
 )
 from propwash.ports.executions import (
+    AdoptedJob,
     AlreadyEnded,
     AlreadyExists,
     Draft,
@@ -54,6 +55,7 @@ from propwash.ports.store import (
 
 __all__ = [
     "Admission",
+    "AdoptedJob",
     "AllOf",
     "AlreadyEnded",
     "AlreadyExists",

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from propwash.core.model import (
-    Policy,
-)
+from propwash.core.model import Link, Policy
 from propwash.ports.commits import (
     DuplicateOf,
 )
 from propwash.ports.records import ExecutionName, Record, TaskRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedJob:
+    """A remote job that runs already and that another service began: it is watched and ended, never created. It holds
+    no tokens, as none were asked for when it began.
+    """
+
+    meta: bytes
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +30,7 @@ class Draft:
     name: ExecutionName
     request: TaskRequest
     policy: Policy
+    adopts: AdoptedJob | None = None
 
 
 class AlreadyExists(Exception):

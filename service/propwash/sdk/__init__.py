@@ -4,7 +4,7 @@ from propwash.core.events import Deletion
 from propwash.core.model import Claim, Json, Link, Observation, RemoteName, RemotePhase, Traits
 from propwash.core.names import ParsedName, parse_remote_name
 from propwash.sdk.connections import CallLimits, Checked, Connection, Rate
-from propwash.sdk.flyte import FlyteDialect, FlyteDone, FlyteRequest, FlyteTask, TemplateError
+from propwash.sdk.flyte import FlyteDialect, FlyteDone, FlyteJob, FlyteRequest, FlyteTask, TemplateError
 from propwash.sdk.handler import (
     Column,
     CreateRequest,
@@ -33,6 +33,7 @@ __all__ = [
     "Deletion",
     "FlyteDialect",
     "FlyteDone",
+    "FlyteJob",
     "FlyteRequest",
     "FlyteTask",
     "Handler",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from propwash.core.model import Json
+from propwash.core.model import Json, Link
 from propwash.sdk.handler import Value
 
 
@@ -47,6 +47,17 @@ class FlyteDone:
     """Whether Flyte 2 asks, whose SDK reads some addresses otherwise."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlyteJob:
+    """A remote job that another connector began."""
+
+    meta: bytes
+    """By which the handler finds it, as its own create would have answered."""
+    request: FlyteRequest
+    """What is known of what it runs. The spec has to be one of the handler's."""
+    links: tuple[Link, ...] = ()
+
+
 class FlyteDialect(Protocol):
     """A handler's translation, both ways. Pure."""
 
@@ -55,3 +66,8 @@ class FlyteDialect(Protocol):
 
     def results(self, done: FlyteDone) -> str:
         """The URI of the structured dataset that a succeeded job made, or empty."""
+
+    def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
+        """The job of a resource meta that Flyte's own connector for the task type wrote; None for no such meta. Raises
+        TemplateError for a job that was never begun.
+        """

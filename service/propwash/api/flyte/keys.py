@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from flyteidl.admin import agent_pb2
 
 from propwash.api.errors import ApiError, invalid
 from propwash.api.names import parse_name, parse_parent
+from propwash.core.model import Json
 from propwash.ports import ExecutionName, Refused
 
+ADOPTED_PROJECT, ADOPTED_DOMAIN = "flyte", "adopted"
+"""Where adopted jobs are kept, as their metas tell no project."""
 _MOST_MESSAGE = 600
 """Characters of a refusal that are kept."""
 
@@ -54,12 +59,40 @@ def key_of(request: agent_pb2.CreateTaskRequest) -> TaskKey:
     return TaskKey(*parent, f"{execution.name}/{node_id.node_id}", task.retry_attempt)
 
 
+class _About(Protocol):
+    """A request about a task that was created before."""
+
+    @property
+    def task_type(self) -> str: ...
+    @property
+    def task_category(self) -> agent_pb2.TaskCategory: ...
+
+
+def task_type_of(request: _About) -> str:
+    """The task type: version 2 has the category alone."""
+    return request.task_category.name or request.task_type
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a template can never run. Kept in the meta alone: Flyte is told FAILED, and nothing is stored."""
 
     reason: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A resource meta that another connector wrote."""
+
+    task_type: str
+    values: Mapping[str, Json]
+
+    def name(self) -> ExecutionName:
+        """The name of the execution that the job is adopted as: always the same for it."""
+        text = json.dumps([self.task_type, self.values], sort_keys=True)
+        digest = hashlib.blake2b(text.encode(), digest_size=16, person=b"pw-flyte-adopts").hexdigest()
+        return ExecutionName(ADOPTED_PROJECT, ADOPTED_DOMAIN, f"a{digest}")
 
 
 def meta_of(name: ExecutionName) -> bytes:
@@ -73,8 +106,8 @@ def refused_meta(error: Refused) -> bytes:
     return json.dumps(said, separators=(",", ":")).encode()
 
 
-def read_meta(meta: bytes) -> ExecutionName | Refusal:
-    """What a resource meta is about; raises ApiError for what none of ours wrote."""
+def read_meta(meta: bytes, task_type: str) -> ExecutionName | Refusal | Foreign:
+    """What a resource meta is about; raises ApiError for what no connector wrote."""
     try:
         given: object = json.loads(meta)
     except ValueError:
@@ -84,9 +117,13 @@ def read_meta(meta: bytes) -> ExecutionName | Refusal:
             return parse_name(name, "resource_meta")
         case {"propwash_refused": str(reason), "message": str(message)}:
             return Refusal(reason, message)
+        case dict():
+            return Foreign(task_type, given)
         case _:
-            raise _unknown()
+            raise unknown_meta(task_type)
 
 
-def _unknown() -> ApiError:
-    return invalid("resource_meta", "is none that this service made")
+def unknown_meta(task_type: str) -> ApiError:
+    """For a meta that no connector wrote which is known here."""
+    whose = f"neither by this service nor by Flyte's own connector for task type {task_type!r:.100}"
+    return invalid("resource_meta", f"was made {whose}")

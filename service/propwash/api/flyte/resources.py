@@ -63,6 +63,13 @@ def refused(refusal: Refusal) -> agent_pb2.Resource:
     )
 
 
+def unwatched() -> agent_pb2.Resource:
+    """Another connector's job that cannot be taken over at this moment: an error would count against it for good."""
+    return agent_pb2.Resource(
+        phase=execution_pb2.TaskExecution.RUNNING, message="runs, and is about to be taken over"
+    )
+
+
 def _dataset(uri: str) -> literals_pb2.Literal:
     kind = types_pb2.StructuredDatasetType()
     metadata = literals_pb2.StructuredDatasetMetadata(structured_dataset_type=kind)

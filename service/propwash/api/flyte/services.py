@@ -69,10 +69,10 @@ class FlyteServices:
             return await tasks.create(request)
 
         async def get(request: agent_pb2.GetTaskRequest, _context: _Context) -> Message:
-            return await tasks.get(request.resource_meta, is_v2=is_v2)
+            return await tasks.get(request, is_v2=is_v2)
 
         async def delete(request: agent_pb2.DeleteTaskRequest, _context: _Context) -> Message:
-            return await tasks.delete(request.resource_meta)
+            return await tasks.delete(request)
 
         return {
             "CreateTask": (agent_pb2.CreateTaskRequest, create),

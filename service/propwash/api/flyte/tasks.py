@@ -9,9 +9,19 @@ from __future__ import annotations
 from flyteidl.admin import agent_pb2
 
 from propwash.api.digests import digest_of
-from propwash.api.flyte.keys import Refusal, TaskKey, key_of, meta_of, read_meta, refused_meta
+from propwash.api.flyte.adoption import Adopter
+from propwash.api.flyte.keys import (
+    Foreign,
+    Refusal,
+    TaskKey,
+    key_of,
+    meta_of,
+    read_meta,
+    refused_meta,
+    task_type_of,
+)
 from propwash.api.flyte.literals import LiteralError, struct_values, values_of
-from propwash.api.flyte.resources import refused, resource
+from propwash.api.flyte.resources import refused, resource, unwatched
 from propwash.api.translate import Translator
 from propwash.core.model import Policy
 from propwash.ports import (
@@ -22,6 +32,7 @@ from propwash.ports import (
     Executions,
     FlyteTasks,
     NoSuchExecution,
+    NotAccepting,
     Refused,
     Store,
     TaskRequest,
@@ -32,6 +43,7 @@ _MOST_EARLIER = 32
 """How many earlier attempts of a node are looked for."""
 _LABEL_CHARS = 63
 _MOST_LABELS = 32
+_NEVER_BEGUN = "NEVER_BEGUN"
 _SUPERSEDED = "a newer attempt of the same node began"
 _DELETED = "Flyte asked for its end"
 _TOO_LATE = Refused("SUPERSEDED", "a newer attempt of the same node is there already")
@@ -47,6 +59,7 @@ class Tasks:
         self._executions = executions
         self._flyte = flyte
         self._translator = translator
+        self._adopter = Adopter(store=store, executions=executions, flyte=flyte)
 
     async def create(self, request: agent_pb2.CreateTaskRequest) -> agent_pb2.CreateTaskResponse:
         """Accept a task; raises ApiError for a request that names none, and what the engine raises."""
@@ -64,9 +77,12 @@ class Tasks:
             pass
         return agent_pb2.CreateTaskResponse(resource_meta=meta_of(name))
 
-    async def get(self, meta: bytes, *, is_v2: bool) -> agent_pb2.GetTaskResponse:
-        """The task's last known state; raises ApiError for a meta that is none of ours, and NoSuchExecution."""
-        about = read_meta(meta)
+    async def get(self, request: agent_pb2.GetTaskRequest, *, is_v2: bool) -> agent_pb2.GetTaskResponse:
+        """The task's last known state; raises ApiError for a meta of nobody, and NoSuchExecution."""
+        try:
+            about = await self._about(request.resource_meta, task_type_of(request))
+        except NotAccepting:
+            return agent_pb2.GetTaskResponse(resource=unwatched())
         if isinstance(about, Refusal):
             return agent_pb2.GetTaskResponse(resource=refused(about))
         (record,) = await self._store.get([about])
@@ -79,12 +95,24 @@ class Tasks:
         )
         return agent_pb2.GetTaskResponse(resource=made)
 
-    async def delete(self, meta: bytes) -> agent_pb2.DeleteTaskResponse:
+    async def delete(self, request: agent_pb2.DeleteTaskRequest) -> agent_pb2.DeleteTaskResponse:
         """Ask for the end; what is over or was never there is no error."""
-        about = read_meta(meta)
+        about = await self._about(request.resource_meta, task_type_of(request))
         if isinstance(about, ExecutionName):
             await self._abort(about, _DELETED)
         return agent_pb2.DeleteTaskResponse()
+
+    async def _about(self, meta: bytes, task_type: str) -> ExecutionName | Refusal:
+        about = read_meta(meta, task_type)
+        if not isinstance(about, Foreign):
+            return about
+        try:
+            return await self._adopter.adopt(about)
+        except Refused as error:
+            if error.reason != _NEVER_BEGUN:
+                # Such as a connection that is not there: what an operator can put right fails no task.
+                raise
+            return Refusal(error.reason, str(error))
 
     def _draft(self, request: agent_pb2.CreateTaskRequest, key: TaskKey) -> Draft:
         template = request.template
