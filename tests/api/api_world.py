@@ -16,7 +16,7 @@ from propwash.pb.v1 import execution_service_pb2_grpc, handler_service_pb2_grpc
 from propwash.pb.v1.execution_pb2 import Execution
 from propwash.pb.v1.execution_service_pb2 import CreateExecutionRequest
 from propwash.pb.v1.value_pb2 import MapValue, Value
-from propwash.ports import ExecutionName
+from propwash.ports import ExecutionName, FlyteTasks
 from tests.api.api_fake_host import FakeHandlers, Heard
 from tests.api.api_fakes import FakeExecutions, FakeStore
 
@@ -31,6 +31,7 @@ class World:
     store: FakeStore = field(default_factory=FakeStore)
     handlers: FakeHandlers = field(default_factory=FakeHandlers)
     heard: Heard = field(default_factory=Heard)
+    flyte: FlyteTasks | None = None
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -51,6 +52,7 @@ class World:
             executions=self.executions,
             handlers=self.handlers,
             instrument=self.heard,
+            flyte=self.flyte,
         )
         self.port = await self.server.start()
         target = f"127.0.0.1:{self.port}"

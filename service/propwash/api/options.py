@@ -25,15 +25,15 @@ class ApiOptions:
     listen: str = "127.0.0.1:50051"
     """host:port; port 0 takes a free one."""
     tls: Tls | None = None
-    max_message_bytes: int = 4 * 1024 * 1024
-    """Of a request."""
+    max_message_bytes: int = 16 * 1024 * 1024
+    """Of a request; Flyte sends a task's inputs inline, up to 10 MB by its own default."""
     max_metadata_bytes: int = 16 * 1024
     max_concurrent_rpcs: int = 2000
     """Calls in flight, streams included; above it SERVER_OVERLOADED."""
     max_concurrent_streams: int = 1000
     """HTTP/2 streams on one connection; more wait in the client."""
     max_watch_streams: int = 256
-    """WatchExecutions streams; as many StreamLogs streams again. Above it TOO_MANY_STREAMS."""
+    """WatchExecutions streams; as many of each method that streams logs again. Above it TOO_MANY_STREAMS."""
     default_deadline_s: float = 60.0
     """For a unary call whose client gave none; WaitExecution has its own."""
     max_deadline_s: float = 300.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from propwash.api.errors import ApiError, from_fault, invalid, not_found
 from propwash.api.feed import Feed
@@ -19,7 +20,7 @@ from propwash.pb.v1.execution_service_pb2 import (
     StreamLogsRequest,
     StreamLogsResponse,
 )
-from propwash.ports import Handlers, Record, Store
+from propwash.ports import ExecutionName, Handlers, Record, Store
 from propwash.sdk.handler import LogPage, ResultPage
 
 _CURSOR_CHARS = 2048
@@ -41,30 +42,40 @@ class Reading:
         Raises ApiError EXECUTION_NOT_FOUND, NO_REMOTE_JOB, LOGS_NOT_OFFERED or with a fault's own reason.
         """
         name = parse_name(request.name)
-        if len(request.cursor) > _CURSOR_CHARS:
-            raise invalid("cursor", f"at most {_CURSOR_CHARS} characters")
-        cursor, is_first, meta = request.cursor, True, b""
+        check_cursor(request.cursor, "cursor")
+        async with aclosing(self.pages(name, request.cursor, follow=request.follow)) as pages:
+            async for page in pages:
+                yield _log_answer(page)
+
+    async def pages(
+        self, name: ExecutionName, cursor: str, *, follow: bool, waits: bool = False
+    ) -> AsyncGenerator[LogPage, None]:
+        """The log's pages from a cursor on: the first even where it is empty, others as lines come. follow goes on to
+        the execution's end; waits is for those who may ask before there is a job. Raises as logs does.
+        """
+        is_first, meta = True, b""
         with self._feed.interest():
             while True:
                 self._feed.check_open()
                 with self._feed.waiting_for(name) as ended:
                     # Read before the page: lines that come before the end are then never missed.
-                    record = await self._record(request.name)
-                    is_last = record.execution.phase.is_terminal or not request.follow
+                    record = await self._record(name)
+                    is_last = record.execution.phase.is_terminal or not follow
                     current = meta_of(record)
                     if current is not None and meta and current != meta:
                         cursor = ""  # another attempt has another log
                     meta = meta if current is None else current
-                    page = await self._log_page(record, meta, cursor)
-                    if page.lines or is_first:
-                        is_first = False
-                        yield _log_answer(page)
-                    has_moved = bool(page.lines) and page.cursor != cursor
-                    cursor = page.cursor
-                    if has_moved:
-                        continue
-                    if is_last:
-                        return
+                    if meta or is_last or not waits:
+                        page = await self._log_page(record, meta, cursor)
+                        if page.lines or is_first:
+                            is_first = False
+                            yield page
+                        has_moved = bool(page.lines) and page.cursor != cursor
+                        cursor = page.cursor
+                        if has_moved:
+                            continue
+                        if is_last:
+                            return
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._poll_s):
                             await ended
@@ -74,7 +85,7 @@ class Reading:
         name = parse_name(request.name)
         limit = page_limit(request.page_size)
         cursor = self._tokens.open(request.page_token, str(name)).decode() if request.page_token else ""
-        record = await self._record(request.name)
+        record = await self._record(name)
         phase, meta = record.execution.phase, meta_of(record)
         if phase is not Phase.SUCCEEDED or meta is None:
             raise ApiError(
@@ -96,10 +107,10 @@ class Reading:
             answer.next_page_token = self._tokens.seal(page.next_cursor.encode(), str(name))
         return answer
 
-    async def _record(self, name: str) -> Record:
-        (record,) = await self._store.get((parse_name(name),))
+    async def _record(self, name: ExecutionName) -> Record:
+        (record,) = await self._store.get((name,))
         if record is None:
-            raise not_found(name)
+            raise not_found(str(name))
         return record
 
     async def _log_page(self, record: Record, meta: bytes, cursor: str) -> LogPage:
@@ -118,6 +129,12 @@ class Reading:
         if page is None:
             raise ApiError(Reason.LOGS_NOT_OFFERED, f"the handler of {plan.task_type} does not offer logs")
         return page
+
+
+def check_cursor(cursor: str, path: str) -> None:
+    """Raises ApiError for one that is too long to be of a page."""
+    if len(cursor) > _CURSOR_CHARS:
+        raise invalid(path, f"at most {_CURSOR_CHARS} characters")
 
 
 def meta_of(record: Record) -> bytes | None:

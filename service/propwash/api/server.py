@@ -31,6 +31,10 @@ AddService = Callable[[grpc.aio.Server], str]
 """Adds a service to the server and tells its full name."""
 EXECUTION_SERVICE = execution_service_pb2.DESCRIPTOR.services_by_name["ExecutionService"].full_name
 HANDLER_SERVICE = handler_service_pb2.DESCRIPTOR.services_by_name["HandlerService"].full_name
+FLYTE_LOGS = (
+    "/flyteidl.service.AsyncAgentService/GetTaskLogs",
+    "/flyteidl2.connector.AsyncConnectorService/GetTaskLogs",
+)
 _FLUSH_S = 0.25
 """What the last answers get to leave, and how long idle health watchers hold a stop up."""
 
@@ -127,6 +131,7 @@ class ApiServer:
     def _add_own(self, server: grpc.aio.Server) -> list[str]:
         options, store, feed = self._options, self._store, self._feed
         translator = Translator(self._handlers, store.owner)
+        reading = Reading(store, self._handlers, feed, poll_s=options.log_poll_s)
         executions = ExecutionService(
             store=store,
             executions=self._executions,
@@ -135,26 +140,28 @@ class ApiServer:
             drafter=Drafter(options.default_policy),
             translator=translator,
             watching=Watching(store, feed, translator.execution, bookmark_s=options.bookmark_s),
-            reading=Reading(store, self._handlers, feed, poll_s=options.log_poll_s),
+            reading=reading,
         )
         execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(executions, server)
         catalogue = HandlerService(self._handlers, store.owner)
         handler_service_pb2_grpc.add_HandlerServiceServicer_to_server(catalogue, server)
-        return [EXECUTION_SERVICE, HANDLER_SERVICE, *self._add_flyte(server, translator)]
+        return [EXECUTION_SERVICE, HANDLER_SERVICE, *self._add_flyte(server, translator, reading)]
 
-    def _add_flyte(self, server: grpc.aio.Server, translator: Translator) -> list[str]:
+    def _add_flyte(self, server: grpc.aio.Server, translator: Translator, reading: Reading) -> list[str]:
         if self._flyte is None:
             return []
         try:
             # Flyte's stubs are an extra: without them the native API serves alone.
             from propwash.api.flyte.services import FlyteServices  # noqa: PLC0415
             from propwash.api.flyte.tasks import Tasks  # noqa: PLC0415
+            from propwash.api.flyte.telling import Telling  # noqa: PLC0415
         except ImportError:
             return []
         tasks = Tasks(
             store=self._store, executions=self._executions, flyte=self._flyte, translator=translator
         )
-        return FlyteServices(tasks, task_types=self._flyte.task_types).add(server)
+        telling = Telling(tasks, store=self._store, reading=reading)
+        return FlyteServices(tasks, telling, task_types=self._flyte.task_types).add(server)
 
     def _feed_trouble(self, message: str) -> None:
         self._instrument.trouble("api-feed", message)
@@ -188,7 +195,7 @@ def channel_options(options: ApiOptions) -> list[tuple[str, int]]:
 
 def _limits(options: ApiOptions) -> Limits:
     path = f"/{EXECUTION_SERVICE}/"
-    streams = (f"{path}WatchExecutions", f"{path}StreamLogs")
+    streams = (f"{path}WatchExecutions", f"{path}StreamLogs", *FLYTE_LOGS)
     new_work = (f"{path}CreateExecution", f"{path}BatchCreateExecutions")
     wait = f"{path}WaitExecution"
     return Limits(

@@ -59,16 +59,18 @@ def key_of(request: agent_pb2.CreateTaskRequest) -> TaskKey:
     return TaskKey(*parent, f"{execution.name}/{node_id.node_id}", task.retry_attempt)
 
 
-class _About(Protocol):
+class AboutTask(Protocol):
     """A request about a task that was created before."""
 
+    @property
+    def resource_meta(self) -> bytes: ...
     @property
     def task_type(self) -> str: ...
     @property
     def task_category(self) -> agent_pb2.TaskCategory: ...
 
 
-def task_type_of(request: _About) -> str:
+def task_type_of(request: AboutTask) -> str:
     """The task type: version 2 has the category alone."""
     return request.task_category.name or request.task_type
 

@@ -6,7 +6,8 @@ ready before anything else, and always in one order. It keeps one version a task
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
@@ -15,6 +16,7 @@ from google.protobuf.message import Message
 
 from propwash.api.errors import ApiError
 from propwash.api.flyte.tasks import Tasks
+from propwash.api.flyte.telling import Telling
 from propwash.api.reasons import Reason
 
 V1_TASKS = "flyteidl.service.AsyncAgentService"
@@ -31,8 +33,9 @@ _Answer = Callable[[Any, _Context], Awaitable[Message]]
 class FlyteServices:
     """Adds both versions to a server."""
 
-    def __init__(self, tasks: Tasks, *, task_types: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, tasks: Tasks, telling: Telling, *, task_types: Callable[[], Sequence[str]]) -> None:
         self._tasks = tasks
+        self._telling = telling
         self._task_types = task_types
 
     def add(self, server: grpc.aio.Server) -> list[str]:
@@ -59,6 +62,12 @@ class FlyteServices:
                 )
                 for name, (kind, answer) in methods.items()
             }
+            if service in (V1_TASKS, V2_TASKS):
+                handlers["GetTaskLogs"] = grpc.unary_stream_rpc_method_handler(
+                    self._logs,
+                    request_deserializer=agent_pb2.GetTaskLogsRequest.FromString,
+                    response_serializer=_written,
+                )
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         return list(versions)
 
@@ -74,11 +83,22 @@ class FlyteServices:
         async def delete(request: agent_pb2.DeleteTaskRequest, _context: _Context) -> Message:
             return await tasks.delete(request)
 
+        async def metrics(request: agent_pb2.GetTaskMetricsRequest, _context: _Context) -> Message:
+            return await self._telling.metrics(request)
+
         return {
             "CreateTask": (agent_pb2.CreateTaskRequest, create),
             "GetTask": (agent_pb2.GetTaskRequest, get),
             "DeleteTask": (agent_pb2.DeleteTaskRequest, delete),
+            "GetTaskMetrics": (agent_pb2.GetTaskMetricsRequest, metrics),
         }
+
+    async def _logs(
+        self, request: agent_pb2.GetTaskLogsRequest, _context: _Context
+    ) -> AsyncGenerator[Message, None]:
+        async with aclosing(self._telling.logs(request)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def _list(self, _request: agent_pb2.ListAgentsRequest, _context: _Context) -> Message:
         return agent_pb2.ListAgentsResponse(agents=[self._agent()])

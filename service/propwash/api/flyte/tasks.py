@@ -11,6 +11,7 @@ from flyteidl.admin import agent_pb2
 from propwash.api.digests import digest_of
 from propwash.api.flyte.adoption import Adopter
 from propwash.api.flyte.keys import (
+    AboutTask,
     Foreign,
     Refusal,
     TaskKey,
@@ -80,7 +81,7 @@ class Tasks:
     async def get(self, request: agent_pb2.GetTaskRequest, *, is_v2: bool) -> agent_pb2.GetTaskResponse:
         """The task's last known state; raises ApiError for a meta of nobody, and NoSuchExecution."""
         try:
-            about = await self._about(request.resource_meta, task_type_of(request))
+            about = await self.about(request)
         except NotAccepting:
             return agent_pb2.GetTaskResponse(resource=unwatched())
         if isinstance(about, Refusal):
@@ -97,13 +98,16 @@ class Tasks:
 
     async def delete(self, request: agent_pb2.DeleteTaskRequest) -> agent_pb2.DeleteTaskResponse:
         """Ask for the end; what is over or was never there is no error."""
-        about = await self._about(request.resource_meta, task_type_of(request))
+        about = await self.about(request)
         if isinstance(about, ExecutionName):
             await self._abort(about, _DELETED)
         return agent_pb2.DeleteTaskResponse()
 
-    async def _about(self, meta: bytes, task_type: str) -> ExecutionName | Refusal:
-        about = read_meta(meta, task_type)
+    async def about(self, request: AboutTask) -> ExecutionName | Refusal:
+        """The execution that a request is about, adopted by now where another connector began it; raises ApiError for a
+        meta of nobody, Refused for a job that cannot be watched, and what the engine raises.
+        """
+        about = read_meta(request.resource_meta, task_type_of(request))
         if not isinstance(about, Foreign):
             return about
         try:
