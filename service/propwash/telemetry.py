@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, Summary
 from prometheus_client.exposition import choose_encoder
 
 from propwash.core.effects import Effect
@@ -119,6 +119,25 @@ class Telemetry:
         self._served = self._counter("grpc_requests", "Calls, by how they ended.", "method", "code")
         self._served_time = self._histogram("grpc_request_duration_seconds", "Calls.", "method")
         self._streams = self._gauge("grpc_streams", "Streams that are open.", "method")
+
+        self._make_connector_metrics()
+
+    def _make_connector_metrics(self) -> None:
+        """By the names of Flyte's own connector service, so that its dashboards go on."""
+        registry, labels = self.registry, ("task_type", "operation")
+        prefix = "flyte_connector_requests"
+        self._connector_good = Counter(
+            f"{prefix}_success", "Calls that were answered.", labels, registry=registry
+        )
+        self._connector_bad = Counter(
+            f"{prefix}_failure", "Calls that were refused.", (*labels, "error_code"), registry=registry
+        )
+        self._connector_time = Summary(
+            "flyte_connector_request_latency_seconds", "Calls.", labels, registry=registry
+        )
+        self._connector_inputs = Summary(
+            "flyte_connector_input_literal_bytes", "Inputs of tasks.", ("task_type",), registry=registry
+        )
 
     def expect(self, task_types: Iterable[str]) -> None:
         """Make the series of these task types, at zero."""
@@ -286,6 +305,19 @@ class Telemetry:
     def streams(self, *, method: str, count: int) -> None:
         """How many streams of a gRPC method are open now."""
         self._streams.labels(self._bounded("method", method.rpartition("/")[2])).set(count)
+
+    def flyte_served(self, *, task_type: str, operation: str, error_code: str, seconds: float) -> None:
+        """A call of Flyte's protocol ended; error_code is empty for success."""
+        kind = self._bounded("task_type", task_type)
+        if error_code:
+            self._connector_bad.labels(kind, operation, error_code).inc()
+        else:
+            self._connector_good.labels(kind, operation).inc()
+        self._connector_time.labels(kind, operation).observe(seconds)
+
+    def flyte_inputs(self, *, task_type: str, size: int) -> None:
+        """A task of Flyte's came with so many bytes of inputs."""
+        self._connector_inputs.labels(self._bounded("task_type", task_type)).observe(size)
 
     def incident(self, incident: str, *, method: str, error: BaseException) -> None:
         """A call met a defect of ours; the line has the traceback, the client only the incident's id."""

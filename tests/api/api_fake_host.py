@@ -161,6 +161,8 @@ class Heard:
         self.open_streams: dict[str, int] = {}
         self.troubles: list[str] = []
         self.incidents: list[tuple[str, BaseException]] = []
+        self.flyte_calls: list[tuple[str, str, str]] = []
+        self.flyte_sizes: list[tuple[str, int]] = []
         self.told = asyncio.Event()
 
     def served(self, *, method: str, code: str, reason: str, seconds: float) -> None:
@@ -173,6 +175,15 @@ class Heard:
         """Remember."""
         self.open_streams[method.rpartition("/")[2]] = count
         self.told.set()
+
+    def flyte_served(self, *, task_type: str, operation: str, error_code: str, seconds: float) -> None:
+        """Remember."""
+        assert seconds >= 0
+        self.flyte_calls.append((task_type, operation, error_code))
+
+    def flyte_inputs(self, *, task_type: str, size: int) -> None:
+        """Remember."""
+        self.flyte_sizes.append((task_type, size))
 
     def trouble(self, component: str, message: str, **fields: str) -> None:
         """Remember."""

@@ -34,6 +34,7 @@ class Flyte:
     is_v2: bool
     tasks: Any
     metadata: Any
+    heard: Heard
 
     async def create(
         self,
@@ -96,12 +97,13 @@ class Flyte:
 async def flyte(system: str, place: Path, *, is_v2: bool) -> AsyncIterator[Flyte]:
     """A caller of a server whose handler works on the system's stand-in."""
     async with world(system, place) as there:
+        heard = Heard()
         server = ApiServer(
             LOCAL,
             store=there.store,
             executions=there.engine.executions,
             handlers=there.host,
-            instrument=Heard(),
+            instrument=heard,
             flyte=there.host.flyte,
         )
         port = await server.start()
@@ -113,7 +115,7 @@ async def flyte(system: str, place: Path, *, is_v2: bool) -> AsyncIterator[Flyte
                 else:
                     tasks = agent_pb2_grpc.AsyncAgentServiceStub(channel)  # type: ignore[no-untyped-call]
                     metadata = agent_pb2_grpc.AgentMetadataServiceStub(channel)  # type: ignore[no-untyped-call]
-                yield Flyte(there, is_v2, tasks, metadata)
+                yield Flyte(there, is_v2, tasks, metadata, heard)
         finally:
             await server.stop(1.0)
 

@@ -209,3 +209,31 @@ async def test_inputs_of_every_kind_arrive(is_v2: bool, tmp_path: Path) -> None:
         found = await there.world.host.results(record.request.task_type, connection, state.meta or b"", "", 5)
         assert isinstance(found, ResultPage)
         assert found.rows[0][:4] == (2**53 + 1, 0.5, "it's", True)
+
+
+@versions
+async def test_calls_are_counted_as_flyte_s_own_connectors_count_them(is_v2: bool, tmp_path: Path) -> None:
+    async with flyte("bigquery", tmp_path, is_v2=is_v2) as there:
+        kind = "bigquery_query_job_task"
+        meta = await there.create(query(), {"n": literal(1)})
+        await there.get(meta, kind)
+        await there.delete(meta, kind)
+        for wrong in (kind, "spark"):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await there.get(b"", wrong)
+        assert there.heard.flyte_calls == [
+            (kind, "create", ""),
+            (kind, "get", ""),
+            (kind, "delete", ""),
+            (kind, "get", "500"),
+            ("unknown", "get", "404"),
+        ]
+        ((told, size),) = there.heard.flyte_sizes
+        assert told == kind
+        assert size > 0
+
+
+async def test_inputs_beyond_grpc_s_own_limit_are_taken(tmp_path: Path) -> None:
+    async with flyte("bigquery", tmp_path, is_v2=False) as there:
+        meta = await there.create(query("SELECT @n AS m"), {"n": literal("x" * 6_000_000)})
+        assert (await there.get(meta)).phase != TaskExecution.UNDEFINED

@@ -129,6 +129,9 @@ def exercise(telemetry: Telemetry) -> None:
     telemetry.trouble("engine", "odd", detail="x")
     telemetry.served(method="/propwash.v1.ExecutionService/GetExecution", code="OK", reason="", seconds=0.001)
     telemetry.streams(method="/propwash.v1.ExecutionService/WatchExecutions", count=2)
+    for code in ("", "500"):
+        telemetry.flyte_served(task_type="query", operation="get", error_code=code, seconds=0.25)
+    telemetry.flyte_inputs(task_type="query", size=1000)
     telemetry.count_abandoned(lambda: 3)
 
 
@@ -145,6 +148,20 @@ def test_the_rest(telemetry: Telemetry) -> None:
     assert value(telemetry, "grpc_streams", method="WatchExecutions") == 2
     assert value(telemetry, "handler_calls_abandoned") == 3
     assert value(telemetry, "build_info", version="1.2.3", python=_python()) == 1
+
+
+def test_the_names_of_flyte_s_own_connector_service(telemetry: Telemetry) -> None:
+    exercise(telemetry)
+    told = telemetry.exposition("")[1].decode()
+    call = 'operation="get",task_type="query"'
+    for line in (
+        f"flyte_connector_requests_success_total{{{call}}} 1.0",
+        'flyte_connector_requests_failure_total{error_code="500",operation="get",task_type="query"} 1.0',
+        f"flyte_connector_request_latency_seconds_count{{{call}}} 2.0",
+        f"flyte_connector_request_latency_seconds_sum{{{call}}} 0.5",
+        'flyte_connector_input_literal_bytes_sum{task_type="query"} 1000.0',
+    ):
+        assert line in told.splitlines()
 
 
 def _python() -> str:

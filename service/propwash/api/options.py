@@ -68,6 +68,12 @@ class ApiInstrument(Protocol):
     def streams(self, *, method: str, count: int) -> None:
         """How many streams of a method are open now."""
 
+    def flyte_served(self, *, task_type: str, operation: str, error_code: str, seconds: float) -> None:
+        """A call of Flyte's protocol ended; error_code is as Flyte's own connectors count it, empty for success."""
+
+    def flyte_inputs(self, *, task_type: str, size: int) -> None:
+        """How many bytes of inputs a task of Flyte's came with."""
+
     def trouble(self, component: str, message: str, **fields: str) -> None:
         """Something failed that a person should know of."""
 

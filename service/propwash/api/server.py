@@ -161,7 +161,10 @@ class ApiServer:
             store=self._store, executions=self._executions, flyte=self._flyte, translator=translator
         )
         telling = Telling(tasks, store=self._store, reading=reading)
-        return FlyteServices(tasks, telling, task_types=self._flyte.task_types).add(server)
+        services = FlyteServices(
+            tasks, telling, instrument=self._instrument, task_types=self._flyte.task_types
+        )
+        return services.add(server)
 
     def _feed_trouble(self, message: str) -> None:
         self._instrument.trouble("api-feed", message)

@@ -15,8 +15,11 @@ from flyteidl.admin import agent_pb2
 from google.protobuf.message import Message
 
 from propwash.api.errors import ApiError
+from propwash.api.flyte.counting import Counting
+from propwash.api.flyte.keys import task_type_of
 from propwash.api.flyte.tasks import Tasks
 from propwash.api.flyte.telling import Telling
+from propwash.api.options import ApiInstrument
 from propwash.api.reasons import Reason
 
 V1_TASKS = "flyteidl.service.AsyncAgentService"
@@ -33,9 +36,17 @@ _Answer = Callable[[Any, _Context], Awaitable[Message]]
 class FlyteServices:
     """Adds both versions to a server."""
 
-    def __init__(self, tasks: Tasks, telling: Telling, *, task_types: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        telling: Telling,
+        *,
+        instrument: ApiInstrument,
+        task_types: Callable[[], Sequence[str]],
+    ) -> None:
         self._tasks = tasks
         self._telling = telling
+        self._counting = Counting(instrument, task_types=task_types)
         self._task_types = task_types
 
     def add(self, server: grpc.aio.Server) -> list[str]:
@@ -72,16 +83,21 @@ class FlyteServices:
         return list(versions)
 
     def _task_methods(self, *, is_v2: bool) -> dict[str, tuple[type[Message], _Answer]]:
-        tasks = self._tasks
+        tasks, counted = self._tasks, self._counting.counted
 
         async def create(request: agent_pb2.CreateTaskRequest, _context: _Context) -> Message:
-            return await tasks.create(request)
+            kind = request.template.type
+            self._counting.inputs(kind, request.inputs.ByteSize())
+            with counted(kind, "create"):
+                return await tasks.create(request)
 
         async def get(request: agent_pb2.GetTaskRequest, _context: _Context) -> Message:
-            return await tasks.get(request, is_v2=is_v2)
+            with counted(task_type_of(request), "get"):
+                return await tasks.get(request, is_v2=is_v2)
 
         async def delete(request: agent_pb2.DeleteTaskRequest, _context: _Context) -> Message:
-            return await tasks.delete(request)
+            with counted(task_type_of(request), "delete"):
+                return await tasks.delete(request)
 
         async def metrics(request: agent_pb2.GetTaskMetricsRequest, _context: _Context) -> Message:
             return await self._telling.metrics(request)
