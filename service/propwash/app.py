@@ -209,7 +209,7 @@ def _api_options(settings: Settings) -> ApiOptions:
         tls = Tls(
             certificate_file=listen.tls_cert, key_file=listen.tls_key, client_ca_file=listen.tls_client_ca
         )
-    return ApiOptions(listen=listen.grpc, tls=tls)
+    return ApiOptions(listen=listen.grpc, tls=tls, flyte_lease_s=settings.flyte.lease_s)
 
 
 def _web_options(settings: Settings) -> WebOptions:

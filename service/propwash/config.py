@@ -14,6 +14,7 @@ from typing import Literal
 import pydantic
 import yaml
 
+from propwash.api.options import ApiOptions
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.handlers.connections import ConfiguredConnection, Scope, conflicts
 from propwash.sdk import CallLimits, Connection, Json, Rate
@@ -193,6 +194,13 @@ class CallSettings(_Section):
     """Threads for each plugin whose methods are plain def."""
 
 
+class FlyteSettings(_Section):
+    """Flyte's protocol."""
+
+    lease_s: pydantic.NonNegativeFloat = ApiOptions().flyte_lease_s
+    """A task that Flyte has not asked about for so many seconds is ended, as Flyte has forgotten it; 0 never."""
+
+
 class Settings(_Section):
     """The whole configuration."""
 
@@ -202,6 +210,7 @@ class Settings(_Section):
     log: LogSettings = LogSettings()
     calls: CallSettings = CallSettings()
     engine: EngineSettings = EngineSettings()
+    flyte: FlyteSettings = FlyteSettings()
     connections: dict[str, ConnectionSettings] = {}
     drain_s: pydantic.PositiveFloat = 25.0
     """How long a drain waits for calls in flight; shorter than the grace period that kills the process."""

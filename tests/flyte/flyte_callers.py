@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,13 +18,20 @@ from flyteidl.service import agent_pb2_grpc
 from flyteidl2.connector import connector_pb2, service_pb2_grpc
 from google.protobuf import json_format
 
+from propwash.api.names import parse_name
+from propwash.api.options import ApiOptions
 from propwash.api.server import ApiServer
+from propwash.ports import ExecutionName
+from propwash.sandbox.faults import parse_rule
 from tests.api.api_fake_host import Heard
 from tests.api.api_world import LOCAL
 from tests.e2e.credential_scenes import World, world
 
 ENDED = (TaskExecution.SUCCEEDED, TaskExecution.FAILED, TaskExecution.ABORTED, TaskExecution.RETRYABLE_FAILED)
 PREFIX = "s3://flyte/metadata/sales-prod-a8xk2/n0/data"
+
+
+DOWN = parse_rule({"kind": "server_error", "probability": 1.0}, where="test")
 
 
 @dataclass(slots=True)
@@ -56,11 +64,27 @@ class Flyte:
         task.retry_attempt = attempt
         execution = task.node_execution_id.execution_id
         execution.project, execution.domain, execution.name = "sales", "prod", "a8xk2"
+        return await self.send(request)
+
+    async def send(self, request: agent_pb2.CreateTaskRequest) -> bytes:
+        """The create as it stands; the resource meta."""
         if self.is_v2:
             sent = connector_pb2.CreateTaskRequest.FromString(request.SerializeToString())
             sent.connection.secrets["snowflake_private_key"] = "a-secret-in-clear"
             return bytes((await self.tasks.CreateTask(sent)).resource_meta)
         return bytes((await self.tasks.CreateTask(request)).resource_meta)
+
+    def name(self, meta: bytes) -> ExecutionName:
+        """The execution of a meta that is ours."""
+        return parse_name(json.loads(meta)["propwash"])
+
+    def summary(self) -> dict[str, int]:
+        """The stand-in's ledger."""
+        return dict(self.world.scene.rig.world.ledger.summary())
+
+    def is_answering(self, is_up: bool) -> None:
+        """Whether the remote system answers, or fails every call."""
+        self.world.scene.rig.world.faults.set([] if is_up else [DOWN], seed=0)
 
     async def get(self, meta: bytes, task_type: str = "") -> agent_pb2.Resource:
         kind = connector_pb2.GetTaskRequest if self.is_v2 else agent_pb2.GetTaskRequest
@@ -89,17 +113,27 @@ class Flyte:
                 self.world.scene.rig.advance(0.1)
         return found
 
+    async def task_types(self) -> list[str]:
+        """What is offered."""
+        if self.is_v2:
+            answer = await self.metadata.ListConnectors(connector_pb2.ListConnectorsRequest())
+            return [one.name for one in answer.connectors[0].supported_task_categories]
+        answer = await self.metadata.ListAgents(agent_pb2.ListAgentsRequest())
+        return [one.name for one in answer.agents[0].supported_task_categories]
+
     def live(self) -> int:
         return int(self.world.scene.rig.world.ledger.summary()["live"])
 
 
 @asynccontextmanager
-async def flyte(system: str, place: Path, *, is_v2: bool) -> AsyncIterator[Flyte]:
+async def flyte(
+    system: str, place: Path, *, is_v2: bool, options: ApiOptions = LOCAL
+) -> AsyncIterator[Flyte]:
     """A caller of a server whose handler works on the system's stand-in."""
     async with world(system, place) as there:
         heard = Heard()
         server = ApiServer(
-            LOCAL,
+            options,
             store=there.store,
             executions=there.engine.executions,
             handlers=there.host,

@@ -69,7 +69,7 @@ class ApiServer:
         self._health = health.aio.HealthServicer()
         self._feed = Feed(store, executions, ring=options.watch_ring, trouble=self._feed_trouble)
         self._server: grpc.aio.Server | None = None
-        self._feeding: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> int:
         """Serve; returns the bound port when calls are taken. Raises CannotListen with one clear line."""
@@ -85,7 +85,7 @@ class ApiServer:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         if self._options.has_reflection:
             add_reflection(server, [*names, health.SERVICE_NAME])
-        self._feeding = asyncio.create_task(self._feed.run(), name="api-feed")
+        self._background.append(asyncio.create_task(self._feed.run(), name="api-feed"))
         await server.start()
         self._server = server
         return port
@@ -108,9 +108,9 @@ class ApiServer:
         except TimeoutError:
             self._instrument.trouble("api", "calls were still in flight when the grace was over")
         await server.stop(min(grace_s, _FLUSH_S))
-        if self._feeding is not None:
-            self._feeding.cancel()
-            await asyncio.wait((self._feeding,))
+        for task in self._background:
+            task.cancel()
+        await asyncio.wait(self._background)
 
     def _bind(self, server: grpc.aio.Server) -> int:
         options = self._options
@@ -152,13 +152,25 @@ class ApiServer:
             return []
         try:
             # Flyte's stubs are an extra: without them the native API serves alone.
+            from propwash.api.flyte.leases import Leases  # noqa: PLC0415
             from propwash.api.flyte.services import FlyteServices  # noqa: PLC0415
             from propwash.api.flyte.tasks import Tasks  # noqa: PLC0415
             from propwash.api.flyte.telling import Telling  # noqa: PLC0415
         except ImportError:
             return []
+        leases = Leases(
+            store=self._store,
+            executions=self._executions,
+            lease_s=self._options.flyte_lease_s,
+            trouble=lambda message: self._instrument.trouble("flyte-leases", message),
+        )
+        self._background.append(asyncio.create_task(leases.run(), name="flyte-leases"))
         tasks = Tasks(
-            store=self._store, executions=self._executions, flyte=self._flyte, translator=translator
+            store=self._store,
+            executions=self._executions,
+            flyte=self._flyte,
+            translator=translator,
+            leases=leases,
         )
         telling = Telling(tasks, store=self._store, reading=reading)
         services = FlyteServices(

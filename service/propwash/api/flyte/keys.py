@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,10 +18,11 @@ from flyteidl.admin import agent_pb2
 from propwash.api.errors import ApiError, invalid
 from propwash.api.names import parse_name, parse_parent
 from propwash.core.model import Json
-from propwash.ports import ExecutionName, Refused
+from propwash.ports import ExecutionName, Record, Refused
 
 ADOPTED_PROJECT, ADOPTED_DOMAIN = "flyte", "adopted"
 """Where adopted jobs are kept, as their metas tell no project."""
+_NAMES = re.compile(r"f[0-9a-f]{32}-[0-9]+|a[0-9a-f]{32}")
 _MOST_MESSAGE = 600
 """Characters of a refusal that are kept."""
 
@@ -95,6 +97,12 @@ class Foreign:
         text = json.dumps([self.task_type, self.values], sort_keys=True)
         digest = hashlib.blake2b(text.encode(), digest_size=16, person=b"pw-flyte-adopts").hexdigest()
         return ExecutionName(ADOPTED_PROJECT, ADOPTED_DOMAIN, f"a{digest}")
+
+
+def is_of_flyte(record: Record) -> bool:
+    """Whether Flyte knows the execution as a task."""
+    name = record.name.execution
+    return record.request.request_id == name and _NAMES.fullmatch(name) is not None
 
 
 def meta_of(name: ExecutionName) -> bytes:

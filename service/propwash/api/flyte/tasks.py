@@ -6,6 +6,8 @@ so a template that can never run is accepted and answered as failed, and neither
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flyteidl.admin import agent_pb2
 
 from propwash.api.digests import digest_of
@@ -21,6 +23,7 @@ from propwash.api.flyte.keys import (
     refused_meta,
     task_type_of,
 )
+from propwash.api.flyte.leases import Leases
 from propwash.api.flyte.literals import LiteralError, struct_values, values_of
 from propwash.api.flyte.resources import refused, resource, unwatched
 from propwash.api.translate import Translator
@@ -34,6 +37,7 @@ from propwash.ports import (
     FlyteTasks,
     NoSuchExecution,
     NotAccepting,
+    Record,
     Refused,
     Store,
     TaskRequest,
@@ -54,19 +58,33 @@ class Tasks:
     """Serves both versions of the protocol."""
 
     def __init__(
-        self, *, store: Store, executions: Executions, flyte: FlyteTasks, translator: Translator
+        self,
+        *,
+        store: Store,
+        executions: Executions,
+        flyte: FlyteTasks,
+        translator: Translator,
+        leases: Leases,
     ) -> None:
         self._store = store
         self._executions = executions
         self._flyte = flyte
         self._translator = translator
+        self._leases = leases
         self._adopter = Adopter(store=store, executions=executions, flyte=flyte)
 
     async def create(self, request: agent_pb2.CreateTaskRequest) -> agent_pb2.CreateTaskResponse:
         """Accept a task; raises ApiError for a request that names none, and what the engine raises."""
         key = key_of(request)
         name = key.name()
-        if await self._is_superseded(key):
+        there, *others = await self._store.get([name, key.name(key.attempt + 1), *_earlier(key)])
+        if there is not None:
+            # The same output prefix is the same task, whatever else was sent this time.
+            self._leases.renew(name)
+            return agent_pb2.CreateTaskResponse(resource_meta=meta_of(name))
+        later, *earlier = others
+        await self._supersede(earlier)
+        if later is not None:
             return agent_pb2.CreateTaskResponse(resource_meta=refused_meta(_TOO_LATE))
         try:
             draft = self._draft(request, key)
@@ -74,8 +92,9 @@ class Tasks:
         except Refused as error:
             return agent_pb2.CreateTaskResponse(resource_meta=refused_meta(error))
         except AlreadyExists:
-            # The same output prefix is the same task, whatever else was sent this time.
+            # Two of the same came at once.
             pass
+        self._leases.renew(name)
         return agent_pb2.CreateTaskResponse(resource_meta=meta_of(name))
 
     async def get(self, request: agent_pb2.GetTaskRequest, *, is_v2: bool) -> agent_pb2.GetTaskResponse:
@@ -89,6 +108,10 @@ class Tasks:
         (record,) = await self._store.get([about])
         if record is None:
             raise NoSuchExecution(f"there is no execution {about}")
+        if record.execution.phase.is_terminal:
+            self._leases.end(about)
+        else:
+            self._leases.renew(about)
         made = resource(
             record,
             links=tuple(self._translator.links(record)),
@@ -152,20 +175,21 @@ class Tasks:
             ),
         )
 
-    async def _is_superseded(self, key: TaskKey) -> bool:
-        """Abort earlier attempts, durably and before this one is accepted; whether there is a later one already."""
-        earlier = range(max(0, key.attempt - _MOST_EARLIER), key.attempt)
-        later, *found = await self._store.get([key.name(one) for one in (key.attempt + 1, *earlier)])
-        for record in found:
+    async def _supersede(self, earlier: Sequence[Record | None]) -> None:
+        """Abort earlier attempts, durably and before the newer one is accepted."""
+        for record in earlier:
             if record is not None and not record.execution.phase.is_terminal:
                 await self._abort(record.name, _SUPERSEDED)
-        return later is not None
 
     async def _abort(self, name: ExecutionName, message: str) -> None:
         try:
             await self._executions.abort(name, message=message, allow_missing=False)
         except (NoSuchExecution, AlreadyEnded):
             return
+
+
+def _earlier(key: TaskKey) -> list[ExecutionName]:
+    return [key.name(one) for one in range(max(0, key.attempt - _MOST_EARLIER), key.attempt)]
 
 
 def _timeout_s(nanoseconds: int) -> float | None:
