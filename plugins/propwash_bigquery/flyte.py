@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from propwash.sdk import FlyteDone, FlyteJob, FlyteRequest, FlyteTask, Json, TemplateError
+from propwash.sdk import (
+    FlyteDataset,
+    FlyteDone,
+    FlyteJob,
+    FlyteOutputs,
+    FlyteRequest,
+    FlyteTask,
+    Json,
+    TemplateError,
+)
 from propwash_bigquery.keys import JobKey
 
 _SCHEME = "bq://"
@@ -32,14 +41,14 @@ class QueryTasks:
                 spec[field] = value
         return FlyteRequest(spec=spec, inputs=task.inputs)
 
-    def results(self, done: FlyteDone) -> str:
+    def outputs(self, done: FlyteDone) -> FlyteOutputs:
         """bq://PROJECT:DATASET.TABLE of the result, as the SDKs read it."""
         table = done.outputs.get("results")
         if not isinstance(table, str) or not table.startswith(_SCHEME):
-            return ""
+            return {}
         # A project may have dots in it, datasets and tables have none.
         project, dataset, name = table.removeprefix(_SCHEME).rsplit(".", 2)
-        return f"{_SCHEME}{project}:{dataset}.{name}"
+        return {"results": FlyteDataset(uri=f"{_SCHEME}{project}:{dataset}.{name}")}
 
     def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
         """The query job of the SDKs' BigQueryMetadata."""

@@ -10,7 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from propwash.sdk import FlyteDone, FlyteJob, FlyteRequest, FlyteTask, Json, TemplateError, Value
+from propwash.sdk import (
+    FlyteDataset,
+    FlyteDone,
+    FlyteJob,
+    FlyteOutputs,
+    FlyteRequest,
+    FlyteTask,
+    Json,
+    TemplateError,
+    Value,
+)
 from propwash_snowflake.keys import StatementKey
 
 _PLACES = ("warehouse", "database", "schema")
@@ -42,17 +52,17 @@ class StatementTasks:
         account = {name: given[name] for name in ("account", "user") if given.get(name)}
         return FlyteRequest(spec=spec, inputs=inputs, account=account)
 
-    def results(self, done: FlyteDone) -> str:
+    def outputs(self, done: FlyteDone) -> FlyteOutputs:
         """The address of the statement's result, as the SDK that asks reads it."""
         handle = done.outputs.get("statement_handle")
         if not isinstance(handle, str) or not handle:
-            return ""
+            return {}
         user, account, *places = (
             str(done.spec.get(name) or done.settings.get(name) or "")
             for name in ("user", "account", *_PLACES)
         )
         who = f"{user}/{account}" if done.is_v2 else f"{user}:{account}"
-        return "/".join(("snowflake:/", who, *places, handle))
+        return {"results": FlyteDataset(uri="/".join(("snowflake:/", who, *places, handle)))}
 
     def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
         """The statement of the SDKs' SnowflakeJobMetadata."""

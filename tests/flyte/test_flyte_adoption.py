@@ -129,7 +129,7 @@ async def test_many_calls_adopt_a_job_once(tmp_path: Path) -> None:
 async def test_a_job_that_is_not_there_fails_after_all(tmp_path: Path) -> None:
     async with flyte("bigquery", tmp_path, is_v2=False) as there:
         meta = json.dumps({"job_id": "gone", "project": "a-project", "location": "US"}).encode()
-        failed = await there.passing(meta, TaskExecution.FAILED, "bigquery_query_job_task")
+        failed = await there.passing(meta, TaskExecution.RETRYABLE_FAILED, "bigquery_query_job_task")
         assert failed.message.startswith("RESOURCE_LOST")
 
 

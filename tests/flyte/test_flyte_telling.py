@@ -17,7 +17,7 @@ from google.protobuf import json_format
 
 from propwash.core.model import Json, OutcomeKind
 from propwash.ports import AdoptedJob, Record, TaskRequest
-from propwash.sdk import FlyteTask
+from propwash.sdk import FlyteOutputs, FlyteTask, FlyteType
 from tests.api.api_fake_host import log_page
 from tests.api.api_world import World, full
 
@@ -27,8 +27,11 @@ versions = pytest.mark.parametrize("is_v2", [False, True], ids=["v1", "v2"])
 class Queries:
     """Flyte's tasks of the fake host's one task type."""
 
-    def task_types(self) -> Sequence[str]:
-        return ("query",)
+    def types(self) -> Sequence[FlyteType]:
+        return (FlyteType(name="query"),)
+
+    def answers_within_s(self, task_type: str) -> float | None:
+        return None
 
     def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
         return TaskRequest(task_type=task.task_type, spec={"query": task.statement})
@@ -38,8 +41,8 @@ class Queries:
     ) -> tuple[TaskRequest, AdoptedJob] | None:
         return None
 
-    def results(self, record: Record, *, is_v2: bool) -> str:
-        return ""
+    def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
+        return {}
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from flyteidl.core import tasks_pb2
 
 from propwash.api.flyte.literals import struct_values
-from propwash.sdk import FlyteDialect, FlyteDone, FlyteTask, TemplateError, Value
+from propwash.sdk import FlyteDataset, FlyteDialect, FlyteDone, FlyteTask, TemplateError, Value
 from propwash_aws.serverless import ServerlessHandler
 from propwash_aws.serverless.flyte import JobRunTasks
 from propwash_bigquery import BigQueryHandler
@@ -118,7 +118,7 @@ def test_a_template_that_can_never_run_names_its_field(
 def test_the_addresses_of_results_are_those_that_the_sdks_read() -> None:
     table = {"results": "bq://example.com:proj.d.t"}
     of_query = FlyteDone(outputs=table, spec={}, settings={}, is_v2=False)
-    assert QueryTasks().results(of_query) == "bq://example.com:proj:d.t"
+    assert QueryTasks().outputs(of_query) == {"results": FlyteDataset(uri="bq://example.com:proj:d.t")}
     settings = {"user": "u", "account": "a", "warehouse": "W", "database": "D"}
     for is_v2, who in ((False, "u:a"), (True, "u/a")):
         done = FlyteDone(
@@ -127,6 +127,7 @@ def test_the_addresses_of_results_are_those_that_the_sdks_read() -> None:
             settings=settings,
             is_v2=is_v2,
         )
-        assert StatementTasks().results(done) == f"snowflake://{who}/W/E/S/h"
+        expected = {"results": FlyteDataset(uri=f"snowflake://{who}/W/E/S/h")}
+        assert StatementTasks().outputs(done) == expected
     nothing = FlyteDone(outputs={}, spec={}, settings={}, is_v2=True)
-    assert [task.results(nothing) for task in TASKS.values()] == ["", "", ""]
+    assert [task.outputs(nothing) for task in TASKS.values()] == [{}, {}, {}]

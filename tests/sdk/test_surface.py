@@ -7,7 +7,8 @@ import propwash.sdk.testing
 
 SDK = """
 CREDENTIALS_UNAVAILABLE CallLimits Checked Claim Column Connection CreateRequest Deletion
-FlyteDialect FlyteDone FlyteJob FlyteRequest FlyteTask Handler Job Json
+FlyteContainer FlyteDataset FlyteDialect FlyteDone FlyteJob FlyteOutputs FlyteRequest FlyteTask FlyteType Handler Job
+Json
 Link ListedJob LocalSecrets LogLine LogPage NotFound NotOffered Observation ParsedName Permanent Plugin Rate
 RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef Spec TemplateError Throttled
 Traits Unavailable

@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant(
         name="a next attempt begins before the last is cleaned up",
         module=endings,
-        old="    return _clean(execution, _retry_of(execution, outcome, retry_after_s) or outcome, now)",
-        new="    return finish(execution, _retry_of(execution, outcome, retry_after_s) or outcome, now, links=())",
+        old="is_retryable=True)\n    return _clean(execution, then, now)",
+        new="is_retryable=True)\n    return finish(execution, then, now, links=())",
     ),
     Mutant(
         name="an answer that nothing is there counts before the settle time is over",

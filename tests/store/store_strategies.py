@@ -63,7 +63,13 @@ OBSERVATIONS = every(
     outputs=OUTPUTS,
 )
 OUTCOMES = every(
-    m.Outcome, kind=st.sampled_from(m.OutcomeKind), reason=TEXT, message=TEXT, outputs=OUTPUTS, links=LINKS
+    m.Outcome,
+    kind=st.sampled_from(m.OutcomeKind),
+    reason=TEXT,
+    message=TEXT,
+    outputs=OUTPUTS,
+    links=LINKS,
+    is_retryable=st.booleans(),
 )
 RETRIES = every(m.Retry, reason=TEXT, message=TEXT, retry_after_s=OPTIONAL_S)
 CREATES = st.sampled_from(m.CreateStatus)
@@ -152,4 +158,5 @@ REQUESTS = every(
     labels=st.dictionaries(TEXT, TEXT, max_size=3),
     request_id=TEXT,
     digest=st.binary(max_size=32),
+    memo=st.binary(max_size=32),
 )

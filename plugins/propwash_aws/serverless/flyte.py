@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from propwash.sdk import FlyteDone, FlyteJob, FlyteRequest, FlyteTask, Json, RemoteName, TemplateError
+from propwash.sdk import (
+    FlyteDone,
+    FlyteJob,
+    FlyteOutputs,
+    FlyteRequest,
+    FlyteTask,
+    Json,
+    RemoteName,
+    TemplateError,
+)
 from propwash_aws.runs.keys import RunKey
 from propwash_aws.serverless.observing import run_link
 
@@ -46,10 +55,10 @@ class JobRunTasks:
         account = {"region": region} if isinstance(region, str) and region else {}
         return FlyteRequest(spec=spec, inputs=task.inputs, account=account)
 
-    def results(self, done: FlyteDone) -> str:
+    def outputs(self, done: FlyteDone) -> FlyteOutputs:
         """Empty: a run's outputs are what it wrote."""
         del done
-        return ""
+        return {}
 
     def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
         """The job run of the SDK's EMRServerlessJobMetadata."""

@@ -173,9 +173,7 @@ class ApiServer:
             leases=leases,
         )
         telling = Telling(tasks, store=self._store, reading=reading)
-        services = FlyteServices(
-            tasks, telling, instrument=self._instrument, task_types=self._flyte.task_types
-        )
+        services = FlyteServices(tasks, telling, instrument=self._instrument, types=self._flyte.types)
         return services.add(server)
 
     def _feed_trouble(self, message: str) -> None:

@@ -39,6 +39,7 @@ def conclude(execution: Execution, state: Running, observation: Observation, now
         message=observation.message,
         outputs=observation.outputs,
         links=observation.links,
+        is_retryable=observation.is_retryable,
     )
     is_alone = execution.plan.traits.has_unique_names or not state.has_doubted
     then = _retry_of(ended, outcome) if observation.is_retryable else None
@@ -61,7 +62,8 @@ def end_attempt(
     execution: Execution, outcome: Outcome, now: Instant, *, retry_after_s: float | None = None
 ) -> Execution:
     """Decide that the attempt is over; the outcome holds where no other attempt is left."""
-    return _clean(execution, _retry_of(execution, outcome, retry_after_s) or outcome, now)
+    then = _retry_of(execution, outcome, retry_after_s) or replace(outcome, is_retryable=True)
+    return _clean(execution, then, now)
 
 
 def _retry_of(execution: Execution, outcome: Outcome, retry_after_s: float | None = None) -> Retry | None:

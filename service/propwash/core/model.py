@@ -181,6 +181,8 @@ class Outcome:
     message: str = ""
     outputs: Mapping[str, Json] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    is_retryable: bool = False
+    """Whether another attempt might have succeeded, had one been left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

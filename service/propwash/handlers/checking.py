@@ -27,6 +27,7 @@ _ARGUMENTS = {
     "hint": 2,
     "links": 3,
     "check": 1,
+    "flyte_types": 1,
     "close": 0,
 }
 _PURE = ("claims", "hint", "links")

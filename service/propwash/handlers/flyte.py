@@ -8,7 +8,16 @@ from propwash.core.model import Done, Json
 from propwash.handlers.connections import Connections
 from propwash.handlers.registry import Registry, Served
 from propwash.ports import AdoptedJob, FieldFault, Record, Refused, TaskRequest
-from propwash.sdk import Connection, FlyteDialect, FlyteDone, FlyteRequest, FlyteTask, TemplateError
+from propwash.sdk import (
+    Connection,
+    FlyteDialect,
+    FlyteDone,
+    FlyteOutputs,
+    FlyteRequest,
+    FlyteTask,
+    FlyteType,
+    TemplateError,
+)
 
 INVALID_TEMPLATE = "INVALID_TEMPLATE"
 NEVER_BEGUN = "NEVER_BEGUN"
@@ -22,10 +31,18 @@ class FlyteHandlers:
         self._registry = registry
         self._connections = connections
 
-    def task_types(self) -> Sequence[str]:
+    def types(self) -> Sequence[FlyteType]:
         """See ports.FlyteTasks."""
-        served = self._registry.served.items()
-        return tuple(sorted(task_type for task_type, one in served if one.handler.flyte is not None))
+        return tuple(
+            FlyteType(name=task_type, is_sync=one.handler.answers_within_s is not None)
+            for task_type, one in sorted(self._registry.served.items())
+            if one.handler.flyte is not None
+        )
+
+    def answers_within_s(self, task_type: str) -> float | None:
+        """See ports.FlyteTasks."""
+        served = self._registry.served.get(task_type)
+        return None if served is None or served.handler.flyte is None else served.handler.answers_within_s
 
     def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
         """See ports.FlyteTasks."""
@@ -42,9 +59,10 @@ class FlyteHandlers:
         self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
     ) -> tuple[TaskRequest, AdoptedJob] | None:
         """See ports.FlyteTasks."""
-        if task_type not in self.task_types():
+        try:
+            served, dialect = self._dialect(task_type)
+        except Refused:
             return None
-        served, dialect = self._dialect(task_type)
         try:
             job = dialect.adopted(meta)
         except TemplateError as error:
@@ -54,12 +72,12 @@ class FlyteHandlers:
         request = self._request(served, task_type, job.request, project=project, domain=domain)
         return request, AdoptedJob(meta=job.meta, links=job.links)
 
-    def results(self, record: Record, *, is_v2: bool) -> str:
+    def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
         """See ports.FlyteTasks."""
         execution, state = record.execution, record.execution.state
         served = self._registry.served.get(record.request.task_type)
         if not isinstance(state, Done) or served is None or served.handler.flyte is None:
-            return ""
+            return {}
         try:
             at = self._connections.named(served.plugin, execution.plan.connection)
             settings: Mapping[str, object] = at.connection.settings
@@ -71,12 +89,12 @@ class FlyteHandlers:
             settings=settings,  # type: ignore[arg-type]  # JSON by the configuration's own check
             is_v2=is_v2,
         )
-        return served.handler.flyte.results(done)
+        return served.handler.flyte.outputs(done)
 
     def _dialect(self, task_type: str) -> tuple[Served, FlyteDialect]:
         served = self._registry.served.get(task_type)
         if served is None or served.handler.flyte is None:
-            known = ", ".join(self.task_types()) or "none"
+            known = ", ".join(one.name for one in self.types()) or "none"
             message = f"no handler serves Flyte's task type {task_type!r:.100}; served are: {known}"
             raise Refused("UNKNOWN_TASK_TYPE", message, faults=(FieldFault(path="type", message=message),))
         return served, served.handler.flyte

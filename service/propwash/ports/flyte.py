@@ -8,14 +8,17 @@ from typing import Protocol
 from propwash.core.model import Json
 from propwash.ports.executions import AdoptedJob
 from propwash.ports.records import Record, TaskRequest
-from propwash.sdk.flyte import FlyteTask
+from propwash.sdk.flyte import FlyteOutputs, FlyteTask, FlyteType
 
 
 class FlyteTasks(Protocol):
     """Translates by whichever handler serves the task type."""
 
-    def task_types(self) -> Sequence[str]:
-        """The task types that are offered to Flyte, in alphabetical order."""
+    def types(self) -> Sequence[FlyteType]:
+        """The task types that are offered to Flyte, each once, in alphabetical order."""
+
+    def answers_within_s(self, task_type: str) -> float | None:
+        """How long a caller may wait for the end in one call; None for what is not synchronous, or not offered."""
 
     def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
         """What the template asks for, its connection named, without a request id; raises Refused."""
@@ -27,5 +30,5 @@ class FlyteTasks(Protocol):
         request id; None for no such meta. Raises Refused, NEVER_BEGUN where there is no such job and never will be.
         """
 
-    def results(self, record: Record, *, is_v2: bool) -> str:
-        """The URI of the structured dataset that a succeeded execution made, or empty."""
+    def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
+        """What a succeeded execution gave; empty where the handler cannot tell any more."""

@@ -35,6 +35,8 @@ class TaskRequest:
     request_id: str = ""
     digest: bytes = b""
     """Of all that the user gave but the request id; tells a repeat from a conflict."""
+    memo: bytes = b""
+    """What the API that took the request wants back with it; nobody else reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

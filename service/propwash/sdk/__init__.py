@@ -4,7 +4,18 @@ from propwash.core.events import Deletion
 from propwash.core.model import Claim, Json, Link, Observation, RemoteName, RemotePhase, Traits
 from propwash.core.names import ParsedName, parse_remote_name
 from propwash.sdk.connections import CallLimits, Checked, Connection, Rate
-from propwash.sdk.flyte import FlyteDialect, FlyteDone, FlyteJob, FlyteRequest, FlyteTask, TemplateError
+from propwash.sdk.flyte import (
+    FlyteContainer,
+    FlyteDataset,
+    FlyteDialect,
+    FlyteDone,
+    FlyteJob,
+    FlyteOutputs,
+    FlyteRequest,
+    FlyteTask,
+    FlyteType,
+    TemplateError,
+)
 from propwash.sdk.handler import (
     Column,
     CreateRequest,
@@ -31,11 +42,15 @@ __all__ = [
     "Connection",
     "CreateRequest",
     "Deletion",
+    "FlyteContainer",
+    "FlyteDataset",
     "FlyteDialect",
     "FlyteDone",
     "FlyteJob",
+    "FlyteOutputs",
     "FlyteRequest",
     "FlyteTask",
+    "FlyteType",
     "Handler",
     "Job",
     "Json",

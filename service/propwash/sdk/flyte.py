@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from propwash.core.model import Json, Link
-from propwash.sdk.handler import Value
+from propwash.sdk.handler import Column, Value
 
 
 class TemplateError(ValueError):
@@ -15,15 +15,44 @@ class TemplateError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlyteType:
+    """A task type that is offered to Flyte."""
+
+    name: str
+    version: int = 0
+    """The one that the SDKs register; Flyte keeps one for each task type."""
+    is_sync: bool = False
+    """Whether Flyte 1 waits for the end of such a task in one call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlyteContainer:
+    """The container that would run the task's Python function; Flyte has filled in its arguments."""
+
+    image: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlyteTask:
     """What arrives: whole numbers of custom are integers again, inputs are values."""
 
     task_type: str
+    version: int = 0
     statement: str = ""
     """sql.statement; the SDKs have joined its lines."""
     custom: Mapping[str, Json] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Value] = field(default_factory=dict)
+    container: FlyteContainer | None = None
+    output_prefix: str = ""
+    """Where Flyte looks for the files of outputs of what writes its own."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What Flyte tells a task's process of the execution that it belongs to: FLYTE_INTERNAL_EXECUTION_ID and so on."""
+    request: bytes = b""
+    """All of the above as it arrived: a flyteidl.admin.CreateTaskRequest, without secrets. For who passes it on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +63,21 @@ class FlyteRequest:
     inputs: Mapping[str, Value] = field(default_factory=dict)
     account: Mapping[str, str] = field(default_factory=dict)
     """Settings that the connection has to have; one that it does not name at all fits. Letters' case does not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlyteDataset:
+    """A table that a job made, which Flyte takes as a structured dataset."""
+
+    uri: str
+    columns: tuple[Column, ...] = ()
+    """By the remote system's names of types, where it told them; what the task declares goes before them."""
+
+
+FlyteOutputs: TypeAlias = "Mapping[str, FlyteDataset | Value] | bytes | None"
+"""What a succeeded task gives: outputs by name; or a serialized flyteidl.core.LiteralMap; or None where the job itself
+wrote a file of outputs under the output prefix.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +108,8 @@ class FlyteDialect(Protocol):
     def request(self, task: FlyteTask) -> FlyteRequest:
         """What a template asks for; raises TemplateError."""
 
-    def results(self, done: FlyteDone) -> str:
-        """The URI of the structured dataset that a succeeded job made, or empty."""
+    def outputs(self, done: FlyteDone) -> FlyteOutputs:
+        """What a succeeded job gives."""
 
     def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
         """The job of a resource meta that Flyte's own connector for the task type wrote; None for no such meta. Raises

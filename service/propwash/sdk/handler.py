@@ -18,7 +18,7 @@ from propwash.sdk.verdicts import Verdict
 
 if TYPE_CHECKING:
     # That module needs Value, which is defined here.
-    from propwash.sdk.flyte import FlyteDialect
+    from propwash.sdk.flyte import FlyteDialect, FlyteType
 
 
 class Spec(pydantic.BaseModel):
@@ -157,6 +157,10 @@ class Handler(abc.ABC, Generic[SpecT]):
 
     flyte: ClassVar[FlyteDialect | None] = None
     """How templates of Flyte's SDKs are understood; without it the handler is not offered to Flyte."""
+    answers_within_s: ClassVar[float | None] = None
+    """Set where jobs are over so soon that a caller may wait for the end in one call; an execution that is not over
+    by then is aborted for such a caller.
+    """
 
     @abc.abstractmethod
     def create(self, request: CreateRequest[SpecT]) -> MaybeAsync[Job]:
@@ -228,6 +232,12 @@ class Handler(abc.ABC, Generic[SpecT]):
     def links(self, connection: Connection, name: RemoteName, spec: SpecT) -> Sequence[Link]:
         """Console and log links, known from the start. No input or output."""
         return ()
+
+    def flyte_types(self, connection: Connection) -> MaybeAsync[Sequence[FlyteType]]:
+        """The task types that the connection offers to Flyte, asked every so often. Optional: by default those of
+        task_types, on every connection.
+        """
+        raise NotOffered
 
     def check(self, connection: Connection) -> MaybeAsync[Sequence[Checked]]:
         """Verify a connection end to end, step by step, without making a job: reach the system, get in, and have each

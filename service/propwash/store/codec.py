@@ -30,6 +30,7 @@ def encode_request(request: TaskRequest, plan: Plan) -> bytes:
         labels=request.labels,
         request_id=request.request_id,
         digest=request.digest,
+        memo=request.memo,
         plan=pb.PlanRecord(
             task_type=plan.task_type,
             connection=plan.connection,
@@ -73,6 +74,7 @@ def decode_request(body: bytes) -> tuple[TaskRequest, Plan]:
         labels=dict(record.labels),
         request_id=record.request_id,
         digest=record.digest,
+        memo=record.memo,
     )
     return request, Plan(
         task_type=plan.task_type,

@@ -225,6 +225,7 @@ def _outcome(outcome: Outcome) -> pb.OutcomeRecord:
         message=clean_text(outcome.message),
         outputs=outputs_to_map(outcome.outputs) if outcome.outputs else None,
         links=_links(outcome.links),
+        is_retryable=outcome.is_retryable,
     )
 
 
@@ -238,6 +239,7 @@ def _outcome_of(record: pb.OutcomeRecord) -> Outcome:
         message=record.message,
         outputs=outputs_from_map(record.outputs),
         links=_links_of(record.links),
+        is_retryable=record.is_retryable,
     )
 
 

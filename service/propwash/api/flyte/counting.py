@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from propwash.api.options import ApiInstrument
+from propwash.sdk import FlyteType
 
 _UNKNOWN = "404"
 _FAILED = "500"
@@ -19,9 +20,9 @@ _OTHER = "unknown"
 class Counting:
     """Tells the instrument. What names no task type that is served counts under one name."""
 
-    def __init__(self, instrument: ApiInstrument, *, task_types: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, instrument: ApiInstrument, *, types: Callable[[], Sequence[FlyteType]]) -> None:
         self._instrument = instrument
-        self._task_types = task_types
+        self._types = types
 
     @contextlib.contextmanager
     def counted(self, task_type: str, operation: str) -> Iterator[None]:
@@ -42,4 +43,4 @@ class Counting:
         self._instrument.flyte_inputs(task_type=self._kind(task_type), size=size)
 
     def _kind(self, task_type: str) -> str:
-        return task_type if task_type in self._task_types() else _OTHER
+        return task_type if any(one.name == task_type for one in self._types()) else _OTHER

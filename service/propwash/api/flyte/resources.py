@@ -7,14 +7,16 @@ RUNNING, and tells links only with the first event of a phase: so every phase ha
 from __future__ import annotations
 
 from flyteidl.admin import agent_pb2
-from flyteidl.core import execution_pb2, literals_pb2, types_pb2
+from flyteidl.core import execution_pb2
 from google.protobuf import json_format
 
 from propwash.api.flyte.keys import Refusal
 from propwash.api.flyte.literals import plain
+from propwash.api.flyte.outputs import fill_outputs
 from propwash.api.translate import standing
-from propwash.core.model import Done, Json, Link, Phase
+from propwash.core.model import Done, Execution, Json, Link, Outcome, OutcomeKind, Phase
 from propwash.ports import Record
+from propwash.sdk import FlyteOutputs
 
 PHASES: dict[Phase, execution_pb2.TaskExecution.Phase] = {
     Phase.QUEUED: execution_pb2.TaskExecution.QUEUED,
@@ -28,16 +30,14 @@ PHASES: dict[Phase, execution_pb2.TaskExecution.Phase] = {
     Phase.TIMED_OUT: execution_pb2.TaskExecution.FAILED,
     Phase.ABORTED: execution_pb2.TaskExecution.ABORTED,
 }
-RESULTS = "results"
-"""The output of the SDKs' SQL tasks."""
 
 
-def resource(record: Record, *, links: tuple[Link, ...], results: str) -> agent_pb2.Resource:
-    """What Flyte is told of an execution; results is the address of the dataset that it made, or empty."""
+def resource(record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs) -> agent_pb2.Resource:
+    """What Flyte is told of an execution; outputs are what it gave where it succeeded."""
     execution = record.execution
     reason, message = standing(execution)
     told = f"{reason}: {message}" if reason and message else reason or message
-    made = agent_pb2.Resource(phase=PHASES[execution.phase], message=told)
+    made = agent_pb2.Resource(phase=_phase(execution), message=told)
     for link in links:
         made.log_links.add(name=link.title, uri=link.uri, message_format=execution_pb2.TaskLog.JSON)
     said: dict[str, Json] = {
@@ -49,10 +49,7 @@ def resource(record: Record, *, links: tuple[Link, ...], results: str) -> agent_
         said["outputs"] = execution.state.outcome.outputs
     json_format.ParseDict(plain(said), made.custom_info)
     if execution.phase is Phase.SUCCEEDED:
-        # Set even where it is empty: otherwise Flyte looks for a file of outputs.
-        made.outputs.SetInParent()
-        if results:
-            made.outputs.literals[RESULTS].CopyFrom(_dataset(results))
+        fill_outputs(made, outputs, memo=record.request.memo)
     return made
 
 
@@ -70,8 +67,10 @@ def unwatched() -> agent_pb2.Resource:
     )
 
 
-def _dataset(uri: str) -> literals_pb2.Literal:
-    kind = types_pb2.StructuredDatasetType()
-    metadata = literals_pb2.StructuredDatasetMetadata(structured_dataset_type=kind)
-    dataset = literals_pb2.StructuredDataset(uri=uri, metadata=metadata)
-    return literals_pb2.Literal(scalar=literals_pb2.Scalar(structured_dataset=dataset))
+def _phase(execution: Execution) -> execution_pb2.TaskExecution.Phase:
+    """What another attempt may mend is told as such: Flyte then begins one, as far as the user's retries go."""
+    match execution.state:
+        case Done(outcome=Outcome(kind=OutcomeKind.FAILED | OutcomeKind.TIMED_OUT, is_retryable=True)):
+            return execution_pb2.TaskExecution.RETRYABLE_FAILED
+        case _:
+            return PHASES[execution.phase]

@@ -21,6 +21,7 @@ from propwash.api.flyte.tasks import Tasks
 from propwash.api.flyte.telling import Telling
 from propwash.api.options import ApiInstrument
 from propwash.api.reasons import Reason
+from propwash.sdk import FlyteType
 
 V1_TASKS = "flyteidl.service.AsyncAgentService"
 V1_METADATA = "flyteidl.service.AgentMetadataService"
@@ -42,12 +43,12 @@ class FlyteServices:
         telling: Telling,
         *,
         instrument: ApiInstrument,
-        task_types: Callable[[], Sequence[str]],
+        types: Callable[[], Sequence[FlyteType]],
     ) -> None:
         self._tasks = tasks
         self._telling = telling
-        self._counting = Counting(instrument, task_types=task_types)
-        self._task_types = task_types
+        self._counting = Counting(instrument, types=types)
+        self._types = types
 
     def add(self, server: grpc.aio.Server) -> list[str]:
         """Serve them; their full names."""
@@ -128,9 +129,9 @@ class FlyteServices:
 
     def _agent(self) -> agent_pb2.Agent:
         made = agent_pb2.Agent(name=NAME)
-        for task_type in self._task_types():
-            made.supported_task_types.append(task_type)
-            made.supported_task_categories.add(name=task_type)
+        for one in self._types():
+            made.supported_task_types.append(one.name)
+            made.supported_task_categories.add(name=one.name, version=one.version)
         return made
 
 

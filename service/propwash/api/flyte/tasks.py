@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flyteidl.admin import agent_pb2
+from flyteidl.core import tasks_pb2
 
 from propwash.api.digests import digest_of
 from propwash.api.flyte.adoption import Adopter
@@ -25,9 +26,11 @@ from propwash.api.flyte.keys import (
 )
 from propwash.api.flyte.leases import Leases
 from propwash.api.flyte.literals import LiteralError, struct_values, values_of
+from propwash.api.flyte.outputs import memo_of
+from propwash.api.flyte.passing import environment, without_secrets
 from propwash.api.flyte.resources import refused, resource, unwatched
 from propwash.api.translate import Translator
-from propwash.core.model import Policy
+from propwash.core.model import Phase, Policy
 from propwash.ports import (
     AlreadyEnded,
     AlreadyExists,
@@ -42,7 +45,7 @@ from propwash.ports import (
     Store,
     TaskRequest,
 )
-from propwash.sdk import FlyteTask, Value
+from propwash.sdk import FlyteContainer, FlyteTask, Value
 
 _MOST_EARLIER = 32
 """How many earlier attempts of a node are looked for."""
@@ -112,12 +115,16 @@ class Tasks:
             self._leases.end(about)
         else:
             self._leases.renew(about)
-        made = resource(
+        return agent_pb2.GetTaskResponse(resource=self.resource(record, is_v2=is_v2))
+
+    def resource(self, record: Record, *, is_v2: bool) -> agent_pb2.Resource:
+        """What Flyte is told of an execution."""
+        is_good = record.execution.phase is Phase.SUCCEEDED
+        return resource(
             record,
             links=tuple(self._translator.links(record)),
-            results=self._flyte.results(record, is_v2=is_v2),
+            outputs=self._flyte.outputs(record, is_v2=is_v2) if is_good else {},
         )
-        return agent_pb2.GetTaskResponse(resource=made)
 
     async def delete(self, request: agent_pb2.DeleteTaskRequest) -> agent_pb2.DeleteTaskResponse:
         """Ask for the end; what is over or was never there is no error."""
@@ -149,10 +156,15 @@ class Tasks:
             raise Refused("INVALID_INPUTS", str(error)) from error
         task = FlyteTask(
             task_type=template.type,
+            version=template.task_type_version,
             statement=template.sql.statement,
             custom=struct_values(template.custom),
             config=dict(template.config),
             inputs=inputs,
+            container=_container(template) if template.HasField("container") else None,
+            output_prefix=request.output_prefix,
+            environment=environment(request.task_execution_metadata),
+            request=without_secrets(request),
         )
         asked = self._flyte.request(task, project=key.project, domain=key.domain)
         name = key.name()
@@ -168,6 +180,7 @@ class Tasks:
                 labels=labels,
                 request_id=name.execution,
                 digest=digest_of(given),
+                memo=memo_of(template),
             ),
             # Flyte repeats what fails, as another attempt of its own.
             policy=Policy(
@@ -190,6 +203,16 @@ class Tasks:
 
 def _earlier(key: TaskKey) -> list[ExecutionName]:
     return [key.name(one) for one in range(max(0, key.attempt - _MOST_EARLIER), key.attempt)]
+
+
+def _container(template: tasks_pb2.TaskTemplate) -> FlyteContainer:
+    container = template.container
+    return FlyteContainer(
+        image=container.image,
+        command=tuple(container.command),
+        args=tuple(container.args),
+        env={one.key: one.value for one in container.env},
+    )
 
 
 def _timeout_s(nanoseconds: int) -> float | None:

@@ -193,6 +193,7 @@ class RequestRecord(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    MEMO_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """The record format that a reader must know; raised only by a change that an older program must not read past."""
     task_type: _builtins.str
@@ -203,6 +204,8 @@ class RequestRecord(_message.Message):
     """The idempotency key; empty where none was given."""
     digest: _builtins.bytes
     """The digest of all that the user gave but the idempotency key."""
+    memo: _builtins.bytes
+    """What the API that took the request wants back with it; nobody else reads it."""
     @_builtins.property
     def spec(self) -> _value_pb2.MapValue:
         """The task."""
@@ -231,10 +234,11 @@ class RequestRecord(_message.Message):
         request_id: _builtins.str = ...,
         digest: _builtins.bytes = ...,
         plan: Global___PlanRecord | None = ...,
+        memo: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "plan", b"plan", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "digest", b"digest", "format", b"format", "inputs", b"inputs", "labels", b"labels", "plan", b"plan", "request_id", b"request_id", "spec", b"spec", "task_type", b"task_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "digest", b"digest", "format", b"format", "inputs", b"inputs", "labels", b"labels", "memo", b"memo", "plan", b"plan", "request_id", b"request_id", "spec", b"spec", "task_type", b"task_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -827,12 +831,15 @@ class OutcomeRecord(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
+    IS_RETRYABLE_FIELD_NUMBER: _builtins.int
     kind: Global___OutcomeKind.ValueType
     """How it ends. A reader that does not know the value must not touch the store."""
     reason: _builtins.str
     """A stable UPPER_SNAKE_CASE reason."""
     message: _builtins.str
     """For people."""
+    is_retryable: _builtins.bool
+    """Whether another attempt might have succeeded, had one been left."""
     @_builtins.property
     def outputs(self) -> _value_pb2.MapValue:
         """What the execution produced."""
@@ -849,10 +856,11 @@ class OutcomeRecord(_message.Message):
         message: _builtins.str = ...,
         outputs: _value_pb2.MapValue | None = ...,
         links: _abc.Iterable[Global___LinkRecord] | None = ...,
+        is_retryable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "links", b"links", "message", b"message", "outputs", b"outputs", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_retryable", b"is_retryable", "kind", b"kind", "links", b"links", "message", b"message", "outputs", b"outputs", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
