@@ -115,7 +115,7 @@ class Server:
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
 
     async def serve(self) -> int:
-        """Start in order of need: the store, the handlers, the engine, then who speaks to the outside."""
+        """Start in order of need: the store, the handlers, who speaks to the outside, the engine behind it."""
         settings = self._settings
         self._listen_to_signals()
         clock = SystemClock()
@@ -135,14 +135,6 @@ class Server:
             options=settings.engine.options(),
         )
         self._stack.push_async_callback(engine.stop)
-        await engine.start()
-        web = WebServer(
-            _web_options(settings),
-            expose=telemetry.exposition,
-            checks={"store": _store_check(engine)},
-        )
-        http_port = await web.start()
-        self._stack.push_async_callback(web.stop)
         api = ApiServer(
             _api_options(settings),
             store=store,
@@ -151,7 +143,18 @@ class Server:
             instrument=telemetry,
             flyte=host.flyte,
         )
-        grpc_port = await api.start()
+        # Before the engine has taken up its work, which takes a while where there is much of it.
+        grpc_port = await api.start(is_ready=False)
+        self._stack.push_async_callback(api.stop, 0.0)
+        web = WebServer(
+            _web_options(settings),
+            expose=telemetry.exposition,
+            checks={"store": _store_check(engine)},
+        )
+        http_port = await web.start()
+        self._stack.push_async_callback(web.stop)
+        await engine.start()
+        await api.ready()
         announce("serving", grpc_port=grpc_port, http_port=http_port, owner=store.owner, term=store.term)
         return await self._until_told(engine, api, web)
 

@@ -152,8 +152,7 @@ async def test_get_answers_from_our_own_state_while_the_remote_system_is_down(
 async def test_without_flyte_s_package_the_native_api_serves_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("propwash.api.flyte.services", "propwash.api.flyte.tasks"):
-        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "propwash.api.flyte.serving", None)
     async with flyte("snowflake", tmp_path, is_v2=False) as there:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await there.metadata.ListAgents(agent_pb2.ListAgentsRequest())

@@ -28,6 +28,7 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]]"
 _Call = Callable[[Any, _Context], Awaitable[Message]]
 _Stream = Callable[[Any, _Context], AsyncGenerator[Message, None]]
+_Duplex = Callable[[AsyncIterator[Any], _Context], AsyncGenerator[Message, None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,9 @@ class Gate(grpc.aio.ServerInterceptor):
         if handler.unary_stream is not None and parse is not None:
             stream = self._stream(method, handler.unary_stream, parse)  # type: ignore[arg-type]  # the stubs know the blocking kind
             return grpc.unary_stream_rpc_method_handler(stream, None, handler.response_serializer)
+        if handler.stream_stream is not None and parse is not None:
+            duplex = self._duplex(method, handler.stream_stream, parse)  # type: ignore[arg-type]  # the stubs know the blocking kind
+            return grpc.stream_stream_rpc_method_handler(duplex, None, handler.response_serializer)
         return handler
 
     def _unary(
@@ -139,21 +143,34 @@ class Gate(grpc.aio.ServerInterceptor):
     def _stream(
         self, method: str, call: _Stream, parse: Callable[[bytes], Any]
     ) -> Callable[[bytes, _Context], Awaitable[None]]:
-        stall_s = self._limits.stream_stall_s
-
         async def guarded(data: bytes, context: _Context) -> None:
-            with self._watched(method) as ending:
-                try:
-                    request = parse(data)
-                    release = self._count_stream(method)
-                    answers = call(request, context)
-                    await Outflow(answers, context, stall_s=stall_s, release=release).send_all()
-                    return
-                except Exception as error:  # noqa: BLE001  # becomes a status
-                    ending.refusal = self._refusal(method, error)
-            await _abort(context, ending.refusal)
+            await self._send(method, context, lambda: call(parse(data), context))
 
         return guarded
+
+    def _duplex(
+        self, method: str, call: _Duplex, parse: Callable[[bytes], Any]
+    ) -> Callable[[AsyncIterator[bytes], _Context], Awaitable[None]]:
+        async def guarded(data: AsyncIterator[bytes], context: _Context) -> None:
+            requests = (parse(one) async for one in data)
+            await self._send(method, context, lambda: call(requests, context))
+
+        return guarded
+
+    async def _send(
+        self, method: str, context: _Context, call: Callable[[], AsyncGenerator[Message, None]]
+    ) -> None:
+        """Sends a stream's answers while the stream is counted."""
+        with self._watched(method) as ending:
+            try:
+                answers = call()
+                release = self._count_stream(method)
+                outflow = Outflow(answers, context, stall_s=self._limits.stream_stall_s, release=release)
+                await outflow.send_all()
+                return
+            except Exception as error:  # noqa: BLE001  # becomes a status
+                ending.refusal = self._refusal(method, error)
+        await _abort(context, ending.refusal)
 
     @contextlib.contextmanager
     def _watched(self, method: str) -> Iterator[_Ending]:

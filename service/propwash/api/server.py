@@ -31,10 +31,20 @@ AddService = Callable[[grpc.aio.Server], str]
 """Adds a service to the server and tells its full name."""
 EXECUTION_SERVICE = execution_service_pb2.DESCRIPTOR.services_by_name["ExecutionService"].full_name
 HANDLER_SERVICE = handler_service_pb2.DESCRIPTOR.services_by_name["HandlerService"].full_name
-FLYTE_LOGS = (
+FLYTE_STREAMS = (
     "/flyteidl.service.AsyncAgentService/GetTaskLogs",
+    "/flyteidl.service.SyncAgentService/ExecuteTaskSync",
     "/flyteidl2.connector.AsyncConnectorService/GetTaskLogs",
 )
+FLYTE_METADATA = (
+    "flyteidl.service.AgentMetadataService",
+    "flyteidl2.connector.ConnectorMetadataService",
+)
+"""Answered as soon as the port is there: Flyte forgets the task types that it cannot list."""
+_STATUS = {
+    True: health_pb2.HealthCheckResponse.SERVING,
+    False: health_pb2.HealthCheckResponse.NOT_SERVING,
+}
 _FLUSH_S = 0.25
 """What the last answers get to leave, and how long idle health watchers hold a stop up."""
 
@@ -70,9 +80,14 @@ class ApiServer:
         self._feed = Feed(store, executions, ring=options.watch_ring, trouble=self._feed_trouble)
         self._server: grpc.aio.Server | None = None
         self._background: list[asyncio.Task[None]] = []
+        self._served: tuple[str, ...] = ()
 
-    async def start(self) -> int:
-        """Serve; returns the bound port when calls are taken. Raises CannotListen with one clear line."""
+    async def start(self, *, is_ready: bool = True) -> int:
+        """Serve; returns the bound port when calls are taken. Raises CannotListen with one clear line.
+
+        Where the executions are not open yet, what reads is answered and Flyte's lists are, what writes is refused as
+        UNAVAILABLE, and the health of all else is NOT_SERVING until ready is called.
+        """
         server = grpc.aio.server(
             interceptors=(*self._interceptors, self._gate),
             options=channel_options(self._options),
@@ -81,14 +96,21 @@ class ApiServer:
         port = self._bind(server)
         names = [*self._add_own(server), *(add(server) for add in self._services)]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        for name in ("", *names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._served = ("", *names)
+        for name in self._served:
+            is_serving = is_ready or name in FLYTE_METADATA
+            await self._health.set(name, _STATUS[is_serving])
         if self._options.has_reflection:
             add_reflection(server, [*names, health.SERVICE_NAME])
         self._background.append(asyncio.create_task(self._feed.run(), name="api-feed"))
         await server.start()
         self._server = server
         return port
+
+    async def ready(self) -> None:
+        """The executions are open."""
+        for name in self._served:
+            await self._health.set(name, _STATUS[True])
 
     async def begin_drain(self) -> None:
         """Report NOT_SERVING, refuse new work, end watches and waits so that clients resume elsewhere."""
@@ -152,29 +174,21 @@ class ApiServer:
             return []
         try:
             # Flyte's stubs are an extra: without them the native API serves alone.
-            from propwash.api.flyte.leases import Leases  # noqa: PLC0415
-            from propwash.api.flyte.services import FlyteServices  # noqa: PLC0415
-            from propwash.api.flyte.tasks import Tasks  # noqa: PLC0415
-            from propwash.api.flyte.telling import Telling  # noqa: PLC0415
+            from propwash.api.flyte.serving import FlyteServing  # noqa: PLC0415
         except ImportError:
             return []
-        leases = Leases(
-            store=self._store,
-            executions=self._executions,
-            lease_s=self._options.flyte_lease_s,
-            trouble=lambda message: self._instrument.trouble("flyte-leases", message),
-        )
-        self._background.append(asyncio.create_task(leases.run(), name="flyte-leases"))
-        tasks = Tasks(
+        serving = FlyteServing(
+            self._options,
             store=self._store,
             executions=self._executions,
             flyte=self._flyte,
+            instrument=self._instrument,
             translator=translator,
-            leases=leases,
+            feed=self._feed,
+            reading=reading,
         )
-        telling = Telling(tasks, store=self._store, reading=reading)
-        services = FlyteServices(tasks, telling, instrument=self._instrument, types=self._flyte.types)
-        return services.add(server)
+        self._background.append(asyncio.create_task(serving.background(), name="flyte-leases"))
+        return serving.add(server)
 
     def _feed_trouble(self, message: str) -> None:
         self._instrument.trouble("api-feed", message)
@@ -208,7 +222,7 @@ def channel_options(options: ApiOptions) -> list[tuple[str, int]]:
 
 def _limits(options: ApiOptions) -> Limits:
     path = f"/{EXECUTION_SERVICE}/"
-    streams = (f"{path}WatchExecutions", f"{path}StreamLogs", *FLYTE_LOGS)
+    streams = (f"{path}WatchExecutions", f"{path}StreamLogs", *FLYTE_STREAMS)
     new_work = (f"{path}CreateExecution", f"{path}BatchCreateExecutions")
     wait = f"{path}WaitExecution"
     return Limits(

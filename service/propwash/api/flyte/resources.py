@@ -32,6 +32,14 @@ PHASES: dict[Phase, execution_pb2.TaskExecution.Phase] = {
 }
 
 
+_FAILURES: dict[execution_pb2.TaskExecution.Phase, agent_pb2.AgentError.Kind] = {
+    execution_pb2.TaskExecution.FAILED: agent_pb2.AgentError.NON_RECOVERABLE,
+    execution_pb2.TaskExecution.ABORTED: agent_pb2.AgentError.NON_RECOVERABLE,
+    execution_pb2.TaskExecution.RETRYABLE_FAILED: agent_pb2.AgentError.RECOVERABLE,
+}
+_OVER = frozenset({execution_pb2.TaskExecution.SUCCEEDED, *_FAILURES})
+
+
 def resource(record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs) -> agent_pb2.Resource:
     """What Flyte is told of an execution; outputs are what it gave where it succeeded."""
     execution = record.execution
@@ -48,15 +56,26 @@ def resource(record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs) 
     if isinstance(execution.state, Done) and execution.state.outcome.outputs:
         said["outputs"] = execution.state.outcome.outputs
     json_format.ParseDict(plain(said), made.custom_info)
+    if made.phase in _FAILURES:
+        # Read where the task is synchronous; version 2 does not know the field.
+        made.agent_error.code = reason
+        made.agent_error.kind = _FAILURES[made.phase]
     if execution.phase is Phase.SUCCEEDED:
         fill_outputs(made, outputs, memo=record.request.memo)
     return made
 
 
+def is_over(resource: agent_pb2.Resource) -> bool:
+    """Whether Flyte asks no more about such a task."""
+    return resource.phase in _OVER
+
+
 def refused(refusal: Refusal) -> agent_pb2.Resource:
     """A task that can never run: failed for good, so that no retry of the user's is burnt."""
     return agent_pb2.Resource(
-        phase=execution_pb2.TaskExecution.FAILED, message=f"{refusal.reason}: {refusal.message}"
+        phase=execution_pb2.TaskExecution.FAILED,
+        message=f"{refusal.reason}: {refusal.message}",
+        agent_error=agent_pb2.AgentError(code=refusal.reason, kind=agent_pb2.AgentError.NON_RECOVERABLE),
     )
 
 

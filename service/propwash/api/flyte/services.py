@@ -6,7 +6,8 @@ ready before anything else, and always in one order. It keeps one version a task
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from propwash.api.errors import ApiError
 from propwash.api.flyte.counting import Counting
 from propwash.api.flyte.keys import task_type_of
+from propwash.api.flyte.sync import SyncTasks
 from propwash.api.flyte.tasks import Tasks
 from propwash.api.flyte.telling import Telling
 from propwash.api.options import ApiInstrument
@@ -24,11 +26,13 @@ from propwash.api.reasons import Reason
 from propwash.sdk import FlyteType
 
 V1_TASKS = "flyteidl.service.AsyncAgentService"
+V1_SYNC = "flyteidl.service.SyncAgentService"
 V1_METADATA = "flyteidl.service.AgentMetadataService"
 V2_TASKS = "flyteidl2.connector.AsyncConnectorService"
 V2_METADATA = "flyteidl2.connector.ConnectorMetadataService"
 NAME = "propwash"
-"""The one agent, or connector, that serves all task types."""
+"""The one agent, or connector, of all task types but those that version 1 calls synchronous."""
+SYNC_NAME = "propwash-sync"
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Answer = Callable[[Any, _Context], Awaitable[Message]]
@@ -40,12 +44,14 @@ class FlyteServices:
     def __init__(
         self,
         tasks: Tasks,
+        sync: SyncTasks,
         telling: Telling,
         *,
         instrument: ApiInstrument,
         types: Callable[[], Sequence[FlyteType]],
     ) -> None:
         self._tasks = tasks
+        self._sync = sync
         self._telling = telling
         self._counting = Counting(instrument, types=types)
         self._types = types
@@ -56,13 +62,13 @@ class FlyteServices:
         versions: Mapping[str, Mapping[str, tuple[type[Message], _Answer]]] = {
             V1_TASKS: self._task_methods(is_v2=False),
             V1_METADATA: {
-                "ListAgents": (pb.ListAgentsRequest, self._list),
+                "ListAgents": (pb.ListAgentsRequest, self._list_agents),
                 "GetAgent": (pb.GetAgentRequest, self._get_agent),
             },
             V2_TASKS: self._task_methods(is_v2=True),
             V2_METADATA: {
-                "ListConnectors": (pb.ListAgentsRequest, self._list),
-                "GetConnector": (pb.GetAgentRequest, self._get_agent),
+                "ListConnectors": (pb.ListAgentsRequest, self._list_connectors),
+                "GetConnector": (pb.GetAgentRequest, self._get_connector),
             },
         }
         for service, methods in versions.items():
@@ -81,7 +87,14 @@ class FlyteServices:
                     response_serializer=_written,
                 )
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-        return list(versions)
+        execute = grpc.stream_stream_rpc_method_handler(
+            self._execute,
+            request_deserializer=agent_pb2.ExecuteTaskSyncRequest.FromString,
+            response_serializer=_written,
+        )
+        handler = grpc.method_handlers_generic_handler(V1_SYNC, {"ExecuteTaskSync": execute})
+        server.add_generic_rpc_handlers((handler,))
+        return [*versions, V1_SYNC]
 
     def _task_methods(self, *, is_v2: bool) -> dict[str, tuple[type[Message], _Answer]]:
         tasks, counted = self._tasks, self._counting.counted
@@ -117,22 +130,58 @@ class FlyteServices:
             async for answer in answers:
                 yield answer
 
-    async def _list(self, _request: agent_pb2.ListAgentsRequest, _context: _Context) -> Message:
-        return agent_pb2.ListAgentsResponse(agents=[self._agent()])
+    async def _execute(
+        self, requests: AsyncIterator[agent_pb2.ExecuteTaskSyncRequest], context: _Context
+    ) -> AsyncGenerator[Message, None]:
+        with contextlib.ExitStack() as stack:
+
+            def told(request: agent_pb2.CreateTaskRequest) -> None:
+                kind = request.template.type
+                self._counting.inputs(kind, request.inputs.ByteSize())
+                stack.enter_context(self._counting.counted(kind, "do"))
+
+            async with aclosing(self._sync.execute(requests, context, told)) as answers:
+                async for answer in answers:
+                    yield answer
+
+    async def _list_agents(self, _request: agent_pb2.ListAgentsRequest, _context: _Context) -> Message:
+        return agent_pb2.ListAgentsResponse(agents=self._agents())
+
+    async def _list_connectors(self, _request: agent_pb2.ListAgentsRequest, _context: _Context) -> Message:
+        return agent_pb2.ListAgentsResponse(agents=self._connectors())
 
     async def _get_agent(self, request: agent_pb2.GetAgentRequest, _context: _Context) -> Message:
-        if request.name != NAME:
-            raise ApiError(
-                Reason.HANDLER_NOT_FOUND, f"there is no agent {request.name!r:.100}; there is {NAME}"
-            )
-        return agent_pb2.GetAgentResponse(agent=self._agent())
+        return _named(request.name, self._agents())
 
-    def _agent(self) -> agent_pb2.Agent:
-        made = agent_pb2.Agent(name=NAME)
-        for one in self._types():
-            made.supported_task_types.append(one.name)
-            made.supported_task_categories.add(name=one.name, version=one.version)
+    async def _get_connector(self, request: agent_pb2.GetAgentRequest, _context: _Context) -> Message:
+        return _named(request.name, self._connectors())
+
+    def _agents(self) -> list[agent_pb2.Agent]:
+        """Version 1: which of its two ways a task type has is told of the whole agent."""
+        types = self._types()
+        made = [_agent(NAME, [one for one in types if not one.is_sync])]
+        if sync := [one for one in types if one.is_sync]:
+            made.append(_agent(SYNC_NAME, sync, is_sync=True))
         return made
+
+    def _connectors(self) -> list[agent_pb2.Agent]:
+        return [_agent(NAME, self._types())]
+
+
+def _agent(name: str, types: Sequence[FlyteType], *, is_sync: bool = False) -> agent_pb2.Agent:
+    made = agent_pb2.Agent(name=name, is_sync=is_sync)
+    for one in types:
+        made.supported_task_types.append(one.name)
+        made.supported_task_categories.add(name=one.name, version=one.version)
+    return made
+
+
+def _named(name: str, agents: Sequence[agent_pb2.Agent]) -> agent_pb2.GetAgentResponse:
+    for one in agents:
+        if one.name == name:
+            return agent_pb2.GetAgentResponse(agent=one)
+    known = " and ".join(one.name for one in agents)
+    raise ApiError(Reason.HANDLER_NOT_FOUND, f"there is no agent {name!r:.100}; there is {known}")
 
 
 def _written(message: Message) -> bytes:

@@ -6,6 +6,7 @@ so a template that can never run is accepted and answered as failed, and neither
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from flyteidl.admin import agent_pb2
@@ -54,7 +55,6 @@ _MOST_LABELS = 32
 _NEVER_BEGUN = "NEVER_BEGUN"
 _SUPERSEDED = "a newer attempt of the same node began"
 _DELETED = "Flyte asked for its end"
-_TOO_LATE = Refused("SUPERSEDED", "a newer attempt of the same node is there already")
 
 
 class Tasks:
@@ -78,27 +78,32 @@ class Tasks:
 
     async def create(self, request: agent_pb2.CreateTaskRequest) -> agent_pb2.CreateTaskResponse:
         """Accept a task; raises ApiError for a request that names none, and what the engine raises."""
+        try:
+            meta = meta_of(await self.begin(request))
+        except Refused as error:
+            meta = refused_meta(error)
+        return agent_pb2.CreateTaskResponse(resource_meta=meta)
+
+    async def begin(
+        self, request: agent_pb2.CreateTaskRequest, *, within_s: float | None = None
+    ) -> ExecutionName:
+        """The task's execution, durable by now, which ends within so many seconds where they are given. Raises Refused
+        for what can never run, ApiError for a request that names no task, and what the engine raises.
+        """
         key = key_of(request)
         name = key.name()
         there, *others = await self._store.get([name, key.name(key.attempt + 1), *_earlier(key)])
-        if there is not None:
-            # The same output prefix is the same task, whatever else was sent this time.
-            self._leases.renew(name)
-            return agent_pb2.CreateTaskResponse(resource_meta=meta_of(name))
-        later, *earlier = others
-        await self._supersede(earlier)
-        if later is not None:
-            return agent_pb2.CreateTaskResponse(resource_meta=refused_meta(_TOO_LATE))
-        try:
-            draft = self._draft(request, key)
-            await self._executions.create([draft])
-        except Refused as error:
-            return agent_pb2.CreateTaskResponse(resource_meta=refused_meta(error))
-        except AlreadyExists:
-            # Two of the same came at once.
-            pass
+        if there is None:
+            later, *earlier = others
+            await self._supersede(earlier)
+            if later is not None:
+                raise _too_late()
+            # Two of the same may come at once.
+            with contextlib.suppress(AlreadyExists):
+                await self._executions.create([self._draft(request, key, within_s=within_s)])
+        # The same output prefix is the same task, whatever else was sent this time.
         self._leases.renew(name)
-        return agent_pb2.CreateTaskResponse(resource_meta=meta_of(name))
+        return name
 
     async def get(self, request: agent_pb2.GetTaskRequest, *, is_v2: bool) -> agent_pb2.GetTaskResponse:
         """The task's last known state; raises ApiError for a meta of nobody, and NoSuchExecution."""
@@ -148,7 +153,7 @@ class Tasks:
                 raise
             return Refusal(error.reason, str(error))
 
-    def _draft(self, request: agent_pb2.CreateTaskRequest, key: TaskKey) -> Draft:
+    def _draft(self, request: agent_pb2.CreateTaskRequest, key: TaskKey, *, within_s: float | None) -> Draft:
         template = request.template
         try:
             inputs = values_of(request.inputs)
@@ -184,7 +189,9 @@ class Tasks:
             ),
             # Flyte repeats what fails, as another attempt of its own.
             policy=Policy(
-                max_attempts=1, run_deadline_s=_timeout_s(template.metadata.timeout.ToNanoseconds())
+                max_attempts=1,
+                run_deadline_s=_timeout_s(template.metadata.timeout.ToNanoseconds()),
+                total_deadline_s=within_s,
             ),
         )
 
@@ -199,6 +206,10 @@ class Tasks:
             await self._executions.abort(name, message=message, allow_missing=False)
         except (NoSuchExecution, AlreadyEnded):
             return
+
+
+def _too_late() -> Refused:
+    return Refused("SUPERSEDED", "a newer attempt of the same node is there already")
 
 
 def _earlier(key: TaskKey) -> list[ExecutionName]:
