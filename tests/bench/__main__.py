@@ -38,6 +38,7 @@ from propwash.sdk import Plugin
 from propwash.sdk.testing import ToyHandler, ToySystem
 from propwash.store.sqlite import SqliteStore
 from propwash.telemetry import Telemetry
+from tests.bench.flyte_calls import flyte_creates, flyte_gets
 
 RUNS = 3
 
@@ -156,6 +157,8 @@ def main() -> None:
         ledger_grants,
         store_commits,
         engine_runs,
+        flyte_creates,
+        flyte_gets,
     ]
     for measure in measurements:
         figures = []

@@ -62,6 +62,8 @@ class Part(Spec):
         (dict[str, tuple[int, ...]], {"a": [1]}, {"a": (1,)}),
         (Size, "small", Size.SMALL),
         (Size | None, "small", Size.SMALL),
+        (Annotated[Size, ["a note without a hash"]], "small", Size.SMALL),
+        (Annotated[str, ["a note without a hash"]], "a", "a"),
         (Size, "huge", "huge"),
         (Size, Size.SMALL, Size.SMALL),
         (int, [1], [1]),

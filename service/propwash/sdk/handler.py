@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
@@ -36,16 +37,22 @@ class Spec(pydantic.BaseModel):
     def _shaped(cls, data: object) -> object:
         if not isinstance(data, Mapping):
             return data
-        annotations = {
-            key: info.annotation
-            for name, info in cls.model_fields.items()
-            for key in (name, info.alias)
-            if key is not None
-        }
+        annotations = _annotations(cls)
         return {
             key: shape(annotations[key], value) if key in annotations else value
             for key, value in data.items()
         }
+
+
+@functools.cache
+def _annotations(spec_type: type[Spec]) -> Mapping[str, object]:
+    """By every name under which a field may be given."""
+    return {
+        key: info.annotation
+        for name, info in spec_type.model_fields.items()
+        for key in (name, info.alias)
+        if key is not None
+    }
 
 
 SpecT = TypeVar("SpecT", bound=Spec)

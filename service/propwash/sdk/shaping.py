@@ -8,16 +8,20 @@ decodes.
 from __future__ import annotations
 
 import enum
+import functools
 import typing
 from collections.abc import Mapping
 
 _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset)
+_SCALARS = (str, int, float, bytes, type(None))
 
 
 def shape(annotation: object, value: object) -> object:
     """The value with lists as the annotated containers and enum members for their values; anything else
     unchanged.
     """
+    if isinstance(value, _SCALARS) and not _may_hold_enum(annotation):
+        return value
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if origin is typing.Annotated:
@@ -33,6 +37,25 @@ def shape(annotation: object, value: object) -> object:
         if shaped is not value:
             return shaped
     return value
+
+
+def _may_hold_enum(annotation: object) -> bool:
+    """Whether a scalar may have to become an enum's member: most fields of most specs are scalars that need not."""
+    try:
+        return _holds_enum(annotation)
+    except TypeError:
+        # Annotated with what has no hash.
+        return True
+
+
+@functools.lru_cache(maxsize=4096)
+def _holds_enum(annotation: object) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return True
+    origin = typing.get_origin(annotation)
+    if origin is not typing.Annotated and not _is_union(origin):
+        return False
+    return any(_holds_enum(one) for one in typing.get_args(annotation))
 
 
 def _sequence(annotation: object, value: list[object] | tuple[object, ...]) -> object:
