@@ -88,6 +88,7 @@ async def _tasks() -> AsyncIterator[Tasks]:
             flyte=host.flyte,
             translator=Translator(host, store.owner),
             leases=leases,
+            trouble=print,
         )
         await engine.stop()
         await host.close()

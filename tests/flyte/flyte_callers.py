@@ -43,6 +43,7 @@ class Flyte:
     tasks: Any
     metadata: Any
     heard: Heard
+    target: str
 
     async def create(
         self,
@@ -130,28 +131,44 @@ async def flyte(
     system: str, place: Path, *, is_v2: bool, options: ApiOptions = LOCAL
 ) -> AsyncIterator[Flyte]:
     """A caller of a server whose handler works on the system's stand-in."""
-    async with world(system, place) as there:
-        heard = Heard()
-        server = ApiServer(
-            options,
-            store=there.store,
-            executions=there.engine.executions,
-            handlers=there.host,
-            instrument=heard,
-            flyte=there.host.flyte,
-        )
-        port = await server.start()
-        try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                if is_v2:
-                    tasks: Any = service_pb2_grpc.AsyncConnectorServiceStub(channel)  # type: ignore[no-untyped-call]
-                    metadata: Any = service_pb2_grpc.ConnectorMetadataServiceStub(channel)  # type: ignore[no-untyped-call]
-                else:
-                    tasks = agent_pb2_grpc.AsyncAgentServiceStub(channel)  # type: ignore[no-untyped-call]
-                    metadata = agent_pb2_grpc.AgentMetadataServiceStub(channel)  # type: ignore[no-untyped-call]
-                yield Flyte(there, is_v2, tasks, metadata, heard)
-        finally:
-            await server.stop(1.0)
+    heard = Heard()
+    async with world(system, place) as there, serving(there, options, heard) as (_, port):
+        target = f"127.0.0.1:{port}"
+        async with grpc.aio.insecure_channel(target) as channel:
+            yield caller(there, channel, target, is_v2=is_v2, heard=heard)
+
+
+@asynccontextmanager
+async def serving(
+    there: World, options: ApiOptions = LOCAL, heard: Heard | None = None, *, is_ready: bool = True
+) -> AsyncIterator[tuple[ApiServer, int]]:
+    """A server over the world's engine, and its port."""
+    server = ApiServer(
+        options,
+        store=there.store,
+        executions=there.engine.executions,
+        handlers=there.host,
+        instrument=heard or Heard(),
+        flyte=there.host.flyte,
+    )
+    port = await server.start(is_ready=is_ready)
+    try:
+        yield server, port
+    finally:
+        await server.stop(1.0)
+
+
+def caller(
+    there: World, channel: grpc.aio.Channel, target: str, *, is_v2: bool, heard: Heard | None = None
+) -> Flyte:
+    """A caller on a channel."""
+    if is_v2:
+        tasks: Any = service_pb2_grpc.AsyncConnectorServiceStub(channel)  # type: ignore[no-untyped-call]
+        metadata: Any = service_pb2_grpc.ConnectorMetadataServiceStub(channel)  # type: ignore[no-untyped-call]
+    else:
+        tasks = agent_pb2_grpc.AsyncAgentServiceStub(channel)  # type: ignore[no-untyped-call]
+        metadata = agent_pb2_grpc.AgentMetadataServiceStub(channel)  # type: ignore[no-untyped-call]
+    return Flyte(there, is_v2, tasks, metadata, heard or Heard(), target)
 
 
 def category(task_type: str) -> dict[str, Any]:

@@ -109,13 +109,18 @@ async def test_a_template_that_can_never_run_fails_for_good_and_nothing_is_store
 
 @versions
 @pytest.mark.parametrize("meta", [b"", b"{}", b"\xff\xfe", b'{"job_id": "1"}', b'{"propwash": "no name"}'])
-async def test_a_meta_of_nobody_is_a_clear_error(is_v2: bool, meta: bytes, tmp_path: Path) -> None:
+async def test_a_meta_of_nobody_is_a_clear_error_but_for_a_delete(
+    is_v2: bool, meta: bytes, tmp_path: Path
+) -> None:
     async with flyte("bigquery", tmp_path, is_v2=is_v2) as there:
-        for call in (there.get, there.delete):
-            with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await call(meta)
-            assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-            assert "resource_meta" in (raised.value.details() or "")
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await there.get(meta)
+        assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "resource_meta" in (raised.value.details() or "")
+        await there.delete(meta)
+        (told,) = there.heard.troubles
+        assert told.startswith("flyte: Flyte asked for the end of a ")
+        assert "cannot be known: resource_meta" in told
 
 
 @versions

@@ -20,12 +20,10 @@ from flyteidl.core import tasks_pb2
 from flyteidl.core.execution_pb2 import TaskExecution
 
 from propwash.api.options import ApiOptions
-from propwash.api.server import ApiServer
 from propwash.ports import Record
-from tests.api.api_fake_host import Heard
 from tests.api.api_world import LOCAL
 from tests.e2e.credential_scenes import LONG
-from tests.flyte.flyte_callers import Flyte, flyte, template
+from tests.flyte.flyte_callers import Flyte, flyte, serving, template
 
 pytestmark = pytest.mark.parametrize("is_v2", [False, True], ids=["v1", "v2"])
 QUICK = replace(LOCAL, flyte_lease_s=0.4)
@@ -169,21 +167,9 @@ async def test_a_start_of_the_server_gives_a_lease_to_what_it_finds(is_v2: bool,
         meta = await create(there)
         await there.until(meta, TaskExecution.RUNNING)
         await there.world.submit(["of-the-native-api"])
-        world = there.world
-        second = ApiServer(
-            QUICK,
-            store=world.store,
-            executions=world.engine.executions,
-            handlers=world.host,
-            instrument=Heard(),
-            flyte=world.host.flyte,
-        )
-        await second.start()
-        try:
+        async with serving(there.world, QUICK):
             await ended(there, meta)
-        finally:
-            await second.stop(1.0)
-        (native,) = await world.read(["of-the-native-api"])
+        (native,) = await there.world.read(["of-the-native-api"])
         assert native.phase.name != "ABORTED"
 
 

@@ -9,7 +9,7 @@ from typing import assert_never
 from propwash.core import effects, machine
 from propwash.core.effects import Effect
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Verb
-from propwash.core.model import Execution, Fault, FaultKind, RemoteName
+from propwash.core.model import Execution, Fault, FaultKind, Policy, RemoteName
 from propwash.core.names import remote_name
 from propwash.engine.budgets import Budgets, CallClass
 from propwash.engine.lanes import Call, Lane, Urgency, Work
@@ -19,6 +19,7 @@ from propwash.engine.supervision import Supervisor
 from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument, JobRequest, Store, StoreError, TaskRequest
 
+BACKSTOP_S = 60.0
 _CLASS = {Verb.CREATE: CallClass.WRITE, Verb.FIND: CallClass.READ, Verb.DELETE: CallClass.DELETE}
 _URGENCY = {Verb.CREATE: Urgency.NEW, Verb.FIND: Urgency.NEW, Verb.DELETE: Urgency.ABORT}
 
@@ -116,7 +117,7 @@ class Dispatcher:
                         attempt=attempt,
                         request=request,
                         connection=plan.connection,
-                        run_deadline_s=plan.policy.run_deadline_s,
+                        run_deadline_s=_backstop_s(plan.policy),
                         hint=plan.hint,
                     )
                 )
@@ -168,3 +169,10 @@ class Dispatcher:
                 concurrency=self._options.concurrency,
             )
         return self._lanes[key]
+
+
+def _backstop_s(policy: Policy) -> float | None:
+    """When the remote system ends the job by itself, should we not be there to: after our own deadline, so that not the
+    faster of two clocks decides how the attempt ended.
+    """
+    return None if policy.run_deadline_s is None else policy.run_deadline_s + BACKSTOP_S

@@ -81,7 +81,9 @@ class CreateRequest(Generic[SpecT]):
     labels: Mapping[str, str]
     connection: Connection
     run_deadline_s: float | None = None
-    """Set as the system's own kill switch where it has one."""
+    """Set as the system's own kill switch where it has one. A little after the execution's own deadline, which the
+    engine keeps.
+    """
     hint: bytes = b""
     """What hint() answered when the execution was admitted: the job goes where find and delete will look for it. Empty
     where the connection's settings did not hold then.

@@ -40,7 +40,12 @@ class FlyteServing:
             trouble=lambda message: instrument.trouble("flyte-leases", message),
         )
         tasks = Tasks(
-            store=store, executions=executions, flyte=flyte, translator=translator, leases=self._leases
+            store=store,
+            executions=executions,
+            flyte=flyte,
+            translator=translator,
+            leases=self._leases,
+            trouble=lambda message: instrument.trouble("flyte", message),
         )
         self._services = FlyteServices(
             tasks,

@@ -7,12 +7,13 @@ so a template that can never run is accepted and answered as failed, and neither
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flyteidl.admin import agent_pb2
 from flyteidl.core import tasks_pb2
 
 from propwash.api.digests import digest_of
+from propwash.api.errors import ApiError
 from propwash.api.flyte.adoption import Adopter
 from propwash.api.flyte.keys import (
     AboutTask,
@@ -68,12 +69,14 @@ class Tasks:
         flyte: FlyteTasks,
         translator: Translator,
         leases: Leases,
+        trouble: Callable[[str], None],
     ) -> None:
         self._store = store
         self._executions = executions
         self._flyte = flyte
         self._translator = translator
         self._leases = leases
+        self._trouble = trouble
         self._adopter = Adopter(store=store, executions=executions, flyte=flyte)
 
     async def create(self, request: agent_pb2.CreateTaskRequest) -> agent_pb2.CreateTaskResponse:
@@ -132,8 +135,15 @@ class Tasks:
         )
 
     async def delete(self, request: agent_pb2.DeleteTaskRequest) -> agent_pb2.DeleteTaskResponse:
-        """Ask for the end; what is over or was never there is no error."""
-        about = await self.about(request)
+        """Ask for the end; what is over or was never there is no error, nor is a meta of nobody: FlytePropeller would
+        fail the whole round of the workflow by it, again and again.
+        """
+        try:
+            about = await self.about(request)
+        except ApiError as error:
+            kind = task_type_of(request)
+            self._trouble(f"Flyte asked for the end of a {kind!r:.100} task that cannot be known: {error}")
+            return agent_pb2.DeleteTaskResponse()
         if isinstance(about, ExecutionName):
             await self._abort(about, _DELETED)
         return agent_pb2.DeleteTaskResponse()
