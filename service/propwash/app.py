@@ -212,7 +212,12 @@ def _api_options(settings: Settings) -> ApiOptions:
         tls = Tls(
             certificate_file=listen.tls_cert, key_file=listen.tls_key, client_ca_file=listen.tls_client_ca
         )
-    return ApiOptions(listen=listen.grpc, tls=tls, flyte_lease_s=settings.flyte.lease_s)
+    return ApiOptions(
+        listen=listen.grpc,
+        tls=tls,
+        flyte_lease_s=settings.flyte.lease_s,
+        flyte_tells_retryable=settings.flyte.tells_retryable,
+    )
 
 
 def _web_options(settings: Settings) -> WebOptions:

@@ -199,6 +199,8 @@ class FlyteSettings(_Section):
 
     lease_s: pydantic.NonNegativeFloat = ApiOptions().flyte_lease_s
     """A task that Flyte has not asked about for so many seconds is ended, as Flyte has forgotten it; 0 never."""
+    tells_retryable: bool = True
+    """Whether what another attempt may mend is told as RETRYABLE_FAILED, which FlytePropeller knows from 1.16 on."""
 
 
 class Settings(_Section):

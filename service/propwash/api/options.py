@@ -56,6 +56,8 @@ class ApiOptions:
     max_connection_idle_s: float = 0.0
     flyte_lease_s: float = 86_400.0
     """A task of Flyte's that it has not asked about for so long is ended; 0 never gives one up."""
+    flyte_tells_retryable: bool = True
+    """Whether the asking Propeller knows the phase RETRYABLE_FAILED; it is told FAILED where not."""
     has_reflection: bool = True
     default_policy: Policy = field(default_factory=Policy)
     """What a client's zero means."""

@@ -32,6 +32,8 @@ PHASES: dict[Phase, execution_pb2.TaskExecution.Phase] = {
 }
 
 
+MOST_BYTES = 4 * 1024 * 1024 - 64 * 1024
+"""grpc-go's default limit of a received message, less a margin."""
 _FAILURES: dict[execution_pb2.TaskExecution.Phase, agent_pb2.AgentError.Kind] = {
     execution_pb2.TaskExecution.FAILED: agent_pb2.AgentError.NON_RECOVERABLE,
     execution_pb2.TaskExecution.ABORTED: agent_pb2.AgentError.NON_RECOVERABLE,
@@ -40,12 +42,16 @@ _FAILURES: dict[execution_pb2.TaskExecution.Phase, agent_pb2.AgentError.Kind] = 
 _OVER = frozenset({execution_pb2.TaskExecution.SUCCEEDED, *_FAILURES})
 
 
-def resource(record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs) -> agent_pb2.Resource:
-    """What Flyte is told of an execution; outputs are what it gave where it succeeded."""
+def resource(
+    record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs, tells_retryable: bool = True
+) -> agent_pb2.Resource:
+    """What Flyte is told of an execution; outputs are what it gave where it succeeded. At most MOST_BYTES, as Flyte's
+    client takes no more.
+    """
     execution = record.execution
     reason, message = standing(execution)
     told = f"{reason}: {message}" if reason and message else reason or message
-    made = agent_pb2.Resource(phase=_phase(execution), message=told)
+    made = agent_pb2.Resource(phase=_phase(execution, tells_retryable=tells_retryable), message=told)
     for link in links:
         made.log_links.add(name=link.title, uri=link.uri, message_format=execution_pb2.TaskLog.JSON)
     said: dict[str, Json] = {
@@ -62,7 +68,21 @@ def resource(record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs) 
         made.agent_error.kind = _FAILURES[made.phase]
     if execution.phase is Phase.SUCCEEDED:
         fill_outputs(made, outputs, memo=record.request.memo)
-    return made
+    return made if made.ByteSize() <= MOST_BYTES else _fitted(made)
+
+
+def _fitted(resource: agent_pb2.Resource) -> agent_pb2.Resource:
+    """Without what is told twice; and as failed where the outputs are too large even so: Flyte could never read them,
+    and its task would run for ever.
+    """
+    resource.custom_info.fields.pop("outputs", None)
+    if (size := resource.ByteSize()) > MOST_BYTES:
+        resource.ClearField("outputs")
+        resource.phase = execution_pb2.TaskExecution.FAILED
+        said = f"the outputs are {size} bytes, and Flyte takes {MOST_BYTES} in one answer"
+        resource.message = f"OUTPUTS_TOO_LARGE: {said}"
+        resource.agent_error.code = "OUTPUTS_TOO_LARGE"
+    return resource
 
 
 def is_over(resource: agent_pb2.Resource) -> bool:
@@ -86,10 +106,12 @@ def unwatched() -> agent_pb2.Resource:
     )
 
 
-def _phase(execution: Execution) -> execution_pb2.TaskExecution.Phase:
+def _phase(execution: Execution, *, tells_retryable: bool) -> execution_pb2.TaskExecution.Phase:
     """What another attempt may mend is told as such: Flyte then begins one, as far as the user's retries go."""
     match execution.state:
-        case Done(outcome=Outcome(kind=OutcomeKind.FAILED | OutcomeKind.TIMED_OUT, is_retryable=True)):
+        case Done(outcome=Outcome(kind=OutcomeKind.FAILED | OutcomeKind.TIMED_OUT, is_retryable=True)) if (
+            tells_retryable
+        ):
             return execution_pb2.TaskExecution.RETRYABLE_FAILED
         case _:
             return PHASES[execution.phase]

@@ -46,6 +46,7 @@ class FlyteServing:
             translator=translator,
             leases=self._leases,
             trouble=lambda message: instrument.trouble("flyte", message),
+            tells_retryable=options.flyte_tells_retryable,
         )
         self._services = FlyteServices(
             tasks,

@@ -70,6 +70,7 @@ class Tasks:
         translator: Translator,
         leases: Leases,
         trouble: Callable[[str], None],
+        tells_retryable: bool = True,
     ) -> None:
         self._store = store
         self._executions = executions
@@ -77,6 +78,7 @@ class Tasks:
         self._translator = translator
         self._leases = leases
         self._trouble = trouble
+        self._tells_retryable = tells_retryable
         self._adopter = Adopter(store=store, executions=executions, flyte=flyte)
 
     async def create(self, request: agent_pb2.CreateTaskRequest) -> agent_pb2.CreateTaskResponse:
@@ -132,6 +134,7 @@ class Tasks:
             record,
             links=tuple(self._translator.links(record)),
             outputs=self._flyte.outputs(record, is_v2=is_v2) if is_good else {},
+            tells_retryable=self._tells_retryable,
         )
 
     async def delete(self, request: agent_pb2.DeleteTaskRequest) -> agent_pb2.DeleteTaskResponse:
