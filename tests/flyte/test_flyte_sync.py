@@ -17,6 +17,7 @@ from flyteidl.service import agent_pb2_grpc
 from flyteidl2.connector import connector_pb2
 from flyteidl2.connector import service_pb2_grpc as v2_grpc
 
+from propwash.api.flyte import sync
 from propwash.core.model import Done, Json, Outcome, OutcomeKind
 from propwash.ports import AdoptedJob, ExecutionName, Record, Refused, TaskRequest
 from propwash.sdk import FlyteDataset, FlyteOutputs, FlyteTask, FlyteType
@@ -156,6 +157,27 @@ async def test_the_caller_s_own_time_ends_the_wait_with_a_failure_that_another_a
         # The execution goes on until its own deadline: a repeat of the call is about it.
         there.world.executions.end(await there.begun(), OutcomeKind.SUCCEEDED)
         assert (await there.call(there.header())).phase == TaskExecution.SUCCEEDED
+
+
+async def test_a_task_that_its_cap_has_ended_may_be_tried_again() -> None:
+    async with scene() as there, asyncio.TaskGroup() as group:
+        call = group.create_task(there.call(there.header()))
+        outcome = Outcome(kind=OutcomeKind.TIMED_OUT, reason="TOTAL_DEADLINE_EXCEEDED", message="too late")
+        there.world.executions.move(await there.begun(), Done(outcome=outcome, ended_at=NOW + 1))
+        resource = await call
+        assert resource.phase == TaskExecution.RETRYABLE_FAILED
+        assert resource.message.startswith("SYNC_DEADLINE_EXCEEDED: the task was not over after 10 s")
+        assert resource.agent_error.kind == agent_pb2.AgentError.RECOVERABLE
+
+
+async def test_a_task_that_does_not_end_by_itself_is_answered_after_its_cap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sync, "_CLEANING_S", 0.0)
+    async with scene() as there:
+        resource = await there.call(there.header("slow"))
+        assert resource.phase == TaskExecution.RETRYABLE_FAILED
+        assert resource.agent_error.code == "SYNC_DEADLINE_EXCEEDED"
 
 
 @pytest.mark.parametrize(

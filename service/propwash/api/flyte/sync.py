@@ -22,8 +22,10 @@ from propwash.api.flyte.resources import is_over, refused
 from propwash.api.flyte.tasks import Tasks
 from propwash.api.reasons import Reason
 from propwash.api.waiting import wait_for_end
+from propwash.core.model import Phase
 from propwash.ports import FlyteTasks, Refused, Store
 
+_LATE = "SYNC_DEADLINE_EXCEEDED"
 _CLEANING_S = 2.0
 """How long after the cap the end of the execution may yet come, as it is aborted then."""
 _ANSWER_MARGIN = 0.1
@@ -73,11 +75,12 @@ class SyncTasks:
             wait_s = min(wait_s, remaining_s * (1 - _ANSWER_MARGIN))
         record = await wait_for_end(self._store, self._feed, name, timeout_s=wait_s)
         resource = self._tasks.resource(record, is_v2=False)
-        if not is_over(resource):
-            said = f"SYNC_DEADLINE_EXCEEDED: the task is not over after {wait_s:.3g} s; {resource.message}"
+        if not is_over(resource) or record.execution.phase is Phase.TIMED_OUT:
+            said = f"{_LATE}: the task was not over after {min(wait_s, cap_s):.3g} s; {resource.message}"
             resource.message = said
             resource.phase = execution_pb2.TaskExecution.RETRYABLE_FAILED
-            resource.agent_error.code = "SYNC_DEADLINE_EXCEEDED"
+            resource.agent_error.code = _LATE
+            resource.agent_error.kind = agent_pb2.AgentError.RECOVERABLE
         return resource
 
     def _not_sync(self, task_type: str) -> ApiError:
