@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from propwash.sdk import CreateRequest, Permanent, Unavailable
+from propwash.sdk import CreateRequest, NotFound, Permanent, Unavailable, Verdict
 from propwash_aws.accounts import Account, Answer
 from propwash_aws.clusters.answers import mapping, text
 from propwash_aws.connection import AwsSettings
@@ -155,27 +156,31 @@ class Applications:
                 await account.call(SERVICE, "StopApplication", applicationId=place)
             except RemoteError as error:
                 if error.meaning is not Meaning.REFUSED:
-                    raise verdict(error, is_submitting=False) from error
+                    raise _unanswered(error) from error
                 waits = f"{said}; it is changed when no run is live on it, as it must be stopped for that"
                 raise Unavailable(NOT_UPDATED, waits) from error
             raise Unavailable(NOT_UPDATED, f"{said}; it is being stopped, and is then changed")
         if state not in _CHANGEABLE:
             raise Unavailable(NOT_UPDATED, f"{said}; it is {state}, and is changed when it is stopped")
         whole = described.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_NOT_SENT)
-        fields = sorted({one.field for one in wrong})
-        # Made anew by every change, so that a change back is not taken for the one before it.
-        token = _digest("update", place, str(found.get("updatedAt")), *fields)
-        changes = {name: whole[name] for name in fields}
+        changes = {name: whole[name] for name in sorted({one.field for one in wrong})}
+        # Another after every change, so that a change back is not taken for the one before it.
+        token = _digest("update", place, str(found.get("updatedAt")), json.dumps(changes, sort_keys=True))
         try:
             await account.call(
                 SERVICE, "UpdateApplication", applicationId=place, clientToken=token, **changes
             )
         except RemoteError as error:
-            if error.meaning is Meaning.REFUSED:
-                raise Permanent(
-                    "APPLICATION_DIFFERS", f"{said}; changing it was refused: {error.message}"
+            if error.meaning is not Meaning.REFUSED:
+                raise _unanswered(error) from error
+            state = text(await self._read(account, place), "state")
+            if state not in _CHANGEABLE:
+                # Another run has started it since it was read.
+                raise Unavailable(
+                    NOT_UPDATED, f"{said}; it is {state}, and is changed when it is stopped"
                 ) from error
-            raise verdict(error, is_submitting=False) from error
+            refusal = f"{said}; changing it was refused: {error.message}"
+            raise Permanent("APPLICATION_DIFFERS", refusal) from error
 
     async def _made(self, account: Account, name: str, request: CreateRequest[ServerlessSpec]) -> str:
         described, driver = request.spec.application, request.spec.job_driver
@@ -226,6 +231,11 @@ class Applications:
 
     def _lock(self, account: Account, named: str) -> asyncio.Lock:
         return self._locks.setdefault(account, {}).setdefault(named, asyncio.Lock())
+
+
+def _unanswered(error: RemoteError) -> Verdict:
+    meant = verdict(error, is_submitting=False)
+    return Unavailable(NOT_STARTED, meant.message) if isinstance(meant, NotFound) else meant
 
 
 def _digest(*parts: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from propwash.sdk import RemotePhase
+from propwash.sdk import Job, RemotePhase, Unavailable
 from propwash_aws.runs.keys import read_meta
+from propwash_aws.sandbox.applications import Application
+from propwash_aws.sandbox.errors import AwsError
 from tests.plugins.aws.aws_sandbox_rig import AwsRig, aws_rig
 from tests.plugins.aws.described_runs import (
     CHANGES,
@@ -122,6 +125,48 @@ async def test_an_image_may_be_changed_and_changed_back(rig: AwsRig) -> None:
         )
         rig.advance(1.0)
     assert rig.calls("emr-serverless.UpdateApplication") == 3
+
+
+async def test_a_run_starts_in_the_image_that_its_application_was_given_for_it(rig: AwsRig) -> None:
+    services = rig.stand_in.serverless.applications
+    services.stop(services.get("00sandboxapp"))
+    rig.advance(1.0)
+    requests = []
+    for tag in ("v1", "v2", "v3"):
+        described = {"imageConfiguration": {"imageUri": f"{IMAGE}:{tag}"}, "ifDifferent": "UPDATE_IMAGE"}
+        requests.append(wanted(rig, described, applicationId="00sandboxapp"))
+    answers = await asyncio.gather(*(create(rig, one) for one in requests), return_exceptions=True)
+    begun = [one for one in answers if isinstance(one, Job)]
+    assert len(begun) == 1
+    others = [one for one in answers if isinstance(one, Unavailable)]
+    assert [one.reason for one in others] == ["APPLICATION_NOT_UPDATED"] * 2
+    rig.advance(3.0)
+    number = answers.index(begun[0])
+    assert (await rig.look(begun[0].meta)).outputs["image"] == f"{IMAGE}:v{number + 1}"
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+async def test_a_refused_change_is_for_good_unless_another_run_was_first(
+    rig: AwsRig, is_started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = rig.stand_in.serverless.applications
+    services.stop(services.get("00sandboxapp"))
+    rig.advance(1.0)
+
+    def refusing(application: Application, _asked: object) -> None:
+        if is_started:
+            services.start(application)
+        raise AwsError("ValidationException", "not now")
+
+    monkeypatch.setattr(services, "update", refusing)
+    request = wanted(
+        rig, {"releaseLabel": "emr-7.6.0", "ifDifferent": "UPDATE"}, applicationId="00sandboxapp"
+    )
+    if is_started:
+        assert "it is STARTING" in await waits(rig, request, "APPLICATION_NOT_UPDATED")
+    else:
+        said = await refused(rig, request, "APPLICATION_DIFFERS")
+        assert said.endswith("changing it was refused: not now")
 
 
 async def test_a_name_cannot_be_changed(rig: AwsRig) -> None:
