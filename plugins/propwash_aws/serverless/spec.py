@@ -57,7 +57,7 @@ class Hive(ApiModel):
 
 
 class Command(ApiModel):
-    """A command, with Spark at hand. An entry point, which is put into S3, starts it in the driver of a Spark job run."""
+    """A command, with Spark at hand: an entry point that is put into S3 starts it in the driver of a Spark job run."""
 
     arguments: tuple[Annotated[str, pydantic.StringConstraints(max_length=10_280)], ...] = Field(
         min_length=1,
