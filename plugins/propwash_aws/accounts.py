@@ -42,7 +42,7 @@ class Account:
         self.settings = settings
         self.region = region_of(connection, settings)
         """The region that calls go to."""
-        self._services_url, self._sts_url = endpoints_of(connection, settings)
+        self._endpoints = endpoints_of(connection, settings)
         self._library = library
         self._base: Keeper | None = None
         self._keys: Keeper | None = None
@@ -141,7 +141,7 @@ class Account:
         key = (service, keys is self._base)
         task = self._clients.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            url = self._sts_url if service == "sts" else self._services_url
+            url = self._endpoints.of(service)
             opening = self._library.open(
                 service, region=self.region, url=url, settings=self.settings, signer=keys
             )

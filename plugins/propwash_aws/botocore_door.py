@@ -61,7 +61,13 @@ async def open_client(
         "max_pool_connections": settings.connections,
         "retries": {"mode": "standard", "total_max_attempts": 1},
         "user_agent_extra": "propwash",
+        # What stands in for S3 need not know the checksums that botocore adds unasked.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
     }
+    if url:
+        # A bucket in the host's name has no address at an endpoint of one's own.
+        options["s3"] = {"addressing_style": "path"}
     if signer is None:
         options["signature_version"] = UNSIGNED
     if not settings.uses_environment_proxy:

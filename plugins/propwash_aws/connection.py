@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -17,6 +18,13 @@ RoleArn: TypeAlias = Annotated[
     str, pydantic.StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.{1,512}$")
 ]
 """The ARN of an IAM role."""
+EntryPointLocation: TypeAlias = Annotated[
+    str,
+    pydantic.StringConstraints(
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^{}\s]*)?$", max_length=800
+    ),
+]
+"""A bucket, or a folder in it."""
 _Named: TypeAlias = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256)]
 _Region: TypeAlias = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z]{2}(-[a-z0-9]+)+-[0-9]{1,2}$")]
 
@@ -75,6 +83,11 @@ class AwsSettings(pydantic.BaseModel):
         min_length=1,
         description="Where STS is, such as a VPC endpoint; the connection's endpoint, or AWS's own, where not given.",
     )
+    s3_endpoint: str | None = pydantic.Field(
+        default=None,
+        min_length=1,
+        description="Where S3 is, such as a VPC endpoint; the connection's endpoint, or AWS's own, where not given.",
+    )
     execution_role_arn: RoleArn | None = pydantic.Field(
         default=None, description="The execution role of job runs whose spec names none."
     )
@@ -91,6 +104,28 @@ class AwsSettings(pydantic.BaseModel):
         default=True,
         description="EMR Serverless: whether an application that is stopped and does not start by itself is started "
         "for a job run.",
+    )
+    creates_applications: bool = pydantic.Field(
+        default=False,
+        description="EMR Serverless: whether an application that a spec describes by name, and that is not there, is "
+        "made. All applications of the region are then swept.",
+    )
+    updates_applications: bool = pydantic.Field(
+        default=False,
+        description="EMR Serverless: whether an application that differs from what a spec describes is changed where "
+        "the spec asks for that. One that is started is stopped for it when it has no runs.",
+    )
+    application_name_prefix: str = pydantic.Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._/#-]*$",
+        max_length=40,
+        description="EMR Serverless: what is put before the name of an application that a spec describes, where it "
+        "does not begin with it.",
+    )
+    entry_point_location: EntryPointLocation | None = pydantic.Field(
+        default=None,
+        description="EMR Serverless: the folder in S3, such as s3://bucket/propwash/, that the entry point of "
+        "commands is put into. Where not given, the bucket of the run's own s3MonitoringConfiguration.logUri.",
     )
     virtual_cluster: _Named | None = pydantic.Field(
         default=None,
@@ -157,14 +192,34 @@ def region_of(connection: Connection, settings: AwsSettings) -> str:
     )
 
 
-def endpoints_of(connection: Connection, settings: AwsSettings) -> tuple[str, str]:
-    """The base URLs of the services and of STS, empty for AWS's own; raises SettingsError.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Base URLs, empty for AWS's own."""
+
+    services: str
+    sts: str
+    s3: str
+
+    def of(self, service: str) -> str:
+        """Where a service is, by botocore's name of it."""
+        match service:
+            case "sts":
+                return self.sts
+            case "s3":
+                return self.s3
+            case _:
+                return self.services
+
+
+def endpoints_of(connection: Connection, settings: AwsSettings) -> Endpoints:
+    """Where the services are; raises SettingsError.
 
     What is signed is not sent in clear text, unless to this machine itself.
     """
     services = _checked(connection, settings, connection.endpoint, "endpoint")
     sts = _checked(connection, settings, settings.sts_endpoint or "", "settings.sts_endpoint")
-    return services, sts or services
+    s3 = _checked(connection, settings, settings.s3_endpoint or "", "settings.s3_endpoint")
+    return Endpoints(services=services, sts=sts or services, s3=s3 or services)
 
 
 def _checked(connection: Connection, settings: AwsSettings, endpoint: str, field: str) -> str:

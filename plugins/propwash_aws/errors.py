@@ -1,8 +1,8 @@
 """What the errors of AWS's services mean: one table from error code to meaning, for all forms.
 
-Source: "Common errors" of the EMR Serverless, EMR on EKS, EMR and STS API references, and the errors that
-botocore's service models (emr-serverless 2021-07-13, emr-containers 2020-10-01, elasticmapreduce 2009-03-31, sts
-2011-06-15) declare for their operations.
+Source: "Common errors" of the EMR Serverless, EMR on EKS, EMR and STS API references, "Error responses" of the S3 API
+reference, and the errors that botocore's service models (emr-serverless 2021-07-13, emr-containers 2020-10-01,
+elasticmapreduce 2009-03-31, sts 2011-06-15) declare for their operations.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ _WORDS: dict[Meaning, tuple[str, ...]] = {
         "RequestEntityTooLargeException",
         "MalformedPolicyDocument",
         "PackedPolicyTooLarge",
+        "InvalidBucketName",
     ),
     Meaning.THROTTLED: (
         "Throttling",
@@ -73,7 +74,7 @@ _WORDS: dict[Meaning, tuple[str, ...]] = {
         "EKSRequestThrottledException",
     ),
     Meaning.QUOTA: ("ServiceQuotaExceededException",),
-    Meaning.MISSING: ("ResourceNotFoundException",),
+    Meaning.MISSING: ("ResourceNotFoundException", "NoSuchBucket", "NoSuchKey"),
     Meaning.CONFLICT: ("ConflictException",),
     Meaning.CREDENTIALS: (
         "ExpiredToken",

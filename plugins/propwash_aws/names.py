@@ -16,6 +16,8 @@ EXECUTION = "propwash-execution"
 ATTEMPT = "propwash-attempt"
 USER_NAME = "propwash-name"
 """The tag that holds the name that the spec asks for: the job's own name is ours."""
+DIFFERS = "propwash-application-differs"
+"""The tag that tells what of an application differs from what the spec describes."""
 RESERVED_PREFIX = "propwash-"
 MOST_TAGS = 50
 OWN_TAGS = 4

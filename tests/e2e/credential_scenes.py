@@ -138,6 +138,8 @@ async def aws(clock: FastClock, place: Path) -> AsyncIterator[Scene]:
         "credentials": "keys",
         "access_key_id": f"file:{place}/id",
         "secret_access_key": f"file:{place}/secret",
+        "creates_applications": True,
+        "entry_point_location": "s3://code/propwash/",
     }
     async with aws_rig("emr_serverless", now=clock.now, **settings) as rig:
         yield Scene(

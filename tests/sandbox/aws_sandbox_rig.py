@@ -44,6 +44,17 @@ class AwsServices:
     def mend(self) -> None:
         self.world.faults.set([], seed=0)
 
+    @asynccontextmanager
+    async def objects(self) -> AsyncIterator[Any]:
+        """A client of S3, whose model takes long to read."""
+        url = f"{self.rig.sandbox.url}/s3"
+        config = AioConfig(retries={"max_attempts": 0}, read_timeout=5)
+        made = get_session().create_client(
+            "s3", region_name="us-east-1", endpoint_url=url, config=config, **_SHOWN
+        )
+        async with made as client:
+            yield client
+
     async def serverless_run(self, token: str = "token-a", *, name: str = "pw-a", **more: Any) -> str:
         """A new run's id."""
         given = {

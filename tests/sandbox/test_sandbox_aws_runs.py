@@ -212,6 +212,9 @@ async def test_a_stopped_application_starts_by_itself_or_refuses(aws: AwsService
             autoStartConfiguration={"enabled": starts},
         )
         made[starts] = created["applicationId"]
+    with pytest.raises(ClientError, match="CREATING"):
+        await aws.serverless_run(applicationId=made[True])
+    aws.pass_time(1)
     assert await aws.serverless_run(applicationId=made[True])
     with pytest.raises(ClientError) as refused:
         await aws.serverless_run(applicationId=made[False])
@@ -221,6 +224,57 @@ async def test_a_stopped_application_starts_by_itself_or_refuses(aws: AwsService
     found = await aws.serverless.get_application(applicationId=made[False])
     assert found["application"]["state"] == "STARTED"
     assert await aws.serverless_run(applicationId=made[False])
+
+
+async def test_an_application_is_made_once_a_token(aws: AwsServices) -> None:
+    asked = {"name": "a", "releaseLabel": "emr-7.5.0", "type": "SPARK", "clientToken": "t"}
+    first, again = [await aws.serverless.create_application(**asked) for _ in range(2)]
+    assert first["applicationId"] == again["applicationId"]
+    with pytest.raises(ClientError) as refused:
+        await aws.serverless.create_application(**{**asked, "releaseLabel": "emr-7.6.0"})
+    assert refused.value.response["Error"]["Code"] == "ConflictException"
+
+
+async def test_an_application_is_changed_when_it_is_stopped_and_that_when_it_has_no_runs(
+    aws: AwsServices,
+) -> None:
+    place = {"applicationId": APPLICATION}
+    run = await aws.serverless_run(tags={"sandbox-stuck": "true"})
+    capacity = {"cpu": "4vCPU", "memory": "16GB"}
+    changes = {**place, "clientToken": "t", "maximumCapacity": capacity}
+    for call, said in (("stop_application", "not over"), ("update_application", "must be")):
+        with pytest.raises(ClientError, match=said):
+            await getattr(aws.serverless, call)(**(changes if call.startswith("update") else place))
+    await aws.serverless.cancel_job_run(jobRunId=run, **place)
+    aws.pass_time(1)
+    await aws.serverless.stop_application(**place)
+    aws.pass_time(1)
+    image = {"imageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/spark:v1"}
+    changed = await aws.serverless.update_application(**changes, imageConfiguration=image)
+    # Written in the service's own way.
+    assert changed["application"]["maximumCapacity"] == {"cpu": "4 vCPU", "memory": "16 GB"}
+    found = (await aws.serverless.get_application(**place))["application"]
+    assert (found["type"], found["imageConfiguration"], found["architecture"]) == ("Spark", image, "X86_64")
+    later = await aws.serverless_run("u")
+    told = (await aws.serverless.get_job_run(jobRunId=later, **place))["jobRun"]
+    assert told["imageConfiguration"] == image
+
+
+async def test_objects_are_put_and_read(aws: AwsServices) -> None:
+    place = {"Bucket": "code", "Key": "a/b c.py"}
+    async with aws.objects() as s3:
+        with pytest.raises(ClientError) as missing:
+            await s3.head_object(**place)
+        assert missing.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            await s3.get_object(**place)
+        put = await s3.put_object(Body=b"print()", ContentType="text/x-python", **place)
+        head = await s3.head_object(**place)
+        assert (head["ETag"], head["ContentLength"]) == (put["ETag"], 7)
+        found = await s3.get_object(**place)
+        assert (await found["Body"].read(), found["ContentType"]) == (b"print()", "text/x-python")
+        with pytest.raises(ClientError, match="BadDigest"):
+            await s3.put_object(Body=b"other", ChecksumSHA256="A" * 43 + "=", **place)
 
 
 async def test_sts_says_who_calls_and_lends_a_role(aws: AwsServices) -> None:

@@ -32,6 +32,9 @@ LACKS: Mapping[str, str] = {
     "256 pending and running steps at most, one step after another": "tests/plugins/aws/test_step_handler.py",
     "a cluster's end cancels its steps": "tests/plugins/aws/test_step_states.py",
     "applications that are stopped, and start by themselves": "tests/plugins/aws/test_aws_runs.py",
+    "client tokens and images of applications, and what an update needs": (
+        "tests/plugins/aws/test_serverless_differing.py"
+    ),
     "QUEUED runs, capacities, retry policies, timeouts": "tests/plugins/aws/test_aws_runs.py",
     "clusters that fail to start, and spot instances that are lost": "tests/plugins/aws/test_cluster_states.py",
     "eventual consistency of lists": "tests/plugins/aws/test_step_battery.py",

@@ -37,7 +37,7 @@ from propwash_aws.errors import UNEXPECTED_ANSWER, RemoteError, verdict
 from propwash_aws.runs.batching import RunObserver
 from propwash_aws.runs.checking import check_runs
 from propwash_aws.runs.finding import RunFinder
-from propwash_aws.runs.keys import RunKey, hint_of, read_hint, read_meta
+from propwash_aws.runs.keys import PlaceHint, RunKey, read_hint, read_meta
 from propwash_aws.runs.places import Places
 from propwash_aws.runs.service import RunService, run_id
 
@@ -66,9 +66,17 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
     def default_place(self, settings: AwsSettings) -> str | None:
         """The place of specs that name none."""
 
+    def named_place(self, spec: SpecT, settings: AwsSettings) -> PlaceHint:
+        """The place that a run of the spec goes to."""
+        return PlaceHint(self.place_of(spec) or self.default_place(settings) or "")
+
     @abc.abstractmethod
     def swept_places(self, settings: AwsSettings) -> Sequence[str]:
         """The places that the settings name for the sweep; empty for all."""
+
+    def sweeps_all(self, settings: AwsSettings) -> bool:
+        """Whether runs may be in places that the settings do not name."""
+        return False
 
     @abc.abstractmethod
     def started(
@@ -89,6 +97,17 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
         account = self._accounts.of(request.connection)
         place = await self._place(account, request)
         asked = self.started(request, place, account.settings)
+        return await self._start(account, request, asked, place=place)
+
+    async def _start(
+        self,
+        account: Account,
+        request: CreateRequest[SpecT],
+        asked: Mapping[str, object],
+        *,
+        place: str,
+        said: str = "the run is submitted",
+    ) -> Job:
         try:
             answer = await account.call(self._service.service, "StartJobRun", **asked)
         except RemoteError as error:
@@ -98,7 +117,9 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
         if not run_id(answer):
             raise Unavailable(UNEXPECTED_ANSWER, "the answer of StartJobRun names no job run")
         key = RunKey(place, run_id(answer), request.name)
-        return Job(meta=key.meta(), observation=self._begun(key, account))
+        links = self._service.run_links(account.region, key)
+        begun = Observation(phase=RemotePhase.PENDING, message=said, links=links)
+        return Job(meta=key.meta(), observation=begun)
 
     async def get(
         self, connection: Connection, metas: Sequence[bytes]
@@ -137,7 +158,7 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
 
     def hint(self, connection: Connection, spec: SpecT) -> bytes:
         """The place, as the spec or the connection has it now; raises SettingsError."""
-        return hint_of(self.place_of(spec) or self.default_place(settings_of(connection)) or "")
+        return self.named_place(spec, settings_of(connection)).packed()
 
     def links(self, connection: Connection, name: RemoteName, spec: SpecT) -> Sequence[Link]:
         """The place in AWS's console, where its id is given; none where the settings do not serve."""
@@ -146,8 +167,7 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
             region = region_of(connection, settings)
         except SettingsError:
             return ()
-        named = self.place_of(spec) or self.default_place(settings) or ""
-        return self._service.place_links(region, named)
+        return self._service.place_links(region, self.named_place(spec, settings).named)
 
     async def check(self, connection: Connection) -> Sequence[Checked]:
         """Who we are, whether places and their runs may be listed, and whether the named places are there."""
@@ -166,20 +186,26 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
 
     async def _place(self, account: Account, request: CreateRequest[SpecT]) -> str:
         spec = request.spec
-        named = read_hint(request.hint) or self.place_of(spec) or self.default_place(account.settings) or ""
+        named = self._named(account, request).named
         if not named:
             said = f"neither the spec nor the connection names the {self._service.place_word}"
             raise Permanent(f"{self._service.place_reason}_MISSING", said)
         return await self._places.one(account, named, is_of_spec=self.place_of(spec) is not None)
 
+    def _named(self, account: Account, request: CreateRequest[SpecT]) -> PlaceHint:
+        hint = read_hint(request.hint)
+        return hint if hint.named else self.named_place(request.spec, account.settings)
+
     async def _keys(self, account: Account, name: RemoteName, hint: bytes) -> Sequence[RunKey]:
-        named = read_hint(hint) or self.default_place(account.settings) or ""
+        where = read_hint(hint)
+        named = where.named or self.default_place(account.settings) or ""
         if not named:
             raise Unavailable(
                 f"{self._service.place_reason}_MISSING",
                 f"neither the hint nor the connection names the {self._service.place_word}",
             )
-        return await self._finder.find(account, await self._places.all_of(account, named), name)
+        places = await self._places.all_of(account, named, is_name=where.is_name)
+        return await self._finder.find(account, places, name)
 
     async def _found(self, account: Account, request: CreateRequest[SpecT], place: str) -> Job | None:
         return await self._kept(account, await self._finder.find(account, [place], request.name))
@@ -196,11 +222,7 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
     async def _swept(self, account: Account) -> Sequence[str]:
         settings = account.settings
         named = [one for one in (self.default_place(settings), *self.swept_places(settings)) if one]
-        if not named:
+        if not named or self.sweeps_all(settings):
             return await self._places.every(account)
         found = [one for each in dict.fromkeys(named) for one in await self._places.all_of(account, each)]
         return list(dict.fromkeys(found))
-
-    def _begun(self, key: RunKey, account: Account) -> Observation:
-        links = self._service.run_links(account.region, key)
-        return Observation(phase=RemotePhase.PENDING, message="the run is submitted", links=links)

@@ -35,18 +35,29 @@ def read_meta(meta: bytes) -> RunKey:
             raise Unavailable("META_UNREADABLE", "not a meta of a job run")
 
 
-def hint_of(place: str) -> bytes:
-    """The hint for runs of a place, by id or name; empty where nobody names one."""
-    return _packed([_VERSION, place]) if place else b""
+@dataclass(frozen=True, slots=True)
+class PlaceHint:
+    """The place of a run, empty where nobody names one. is_name says that it is no id, whatever it looks like."""
+
+    named: str = ""
+    is_name: bool = False
+
+    def packed(self) -> bytes:
+        """As the engine keeps it; empty where nobody names a place."""
+        if not self.named:
+            return b""
+        return _packed([_VERSION, self.named, 1] if self.is_name else [_VERSION, self.named])
 
 
-def read_hint(hint: bytes) -> str:
-    """The place of a hint, by id or name; empty for an empty one. Raises Unavailable."""
+def read_hint(hint: bytes) -> PlaceHint:
+    """The opposite of packed; raises Unavailable."""
     if not hint:
-        return ""
+        return PlaceHint()
     match _unpacked(hint):
         case [1, str(place)]:
-            return place
+            return PlaceHint(place)
+        case [1, str(name), 1]:
+            return PlaceHint(name, is_name=True)
         case _:
             raise Unavailable("HINT_UNREADABLE", "not a hint for a job run")
 

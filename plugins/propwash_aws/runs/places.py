@@ -54,13 +54,31 @@ class Places:
         refusal: type[Verdict] = Permanent if is_of_spec else Unavailable
         raise refusal(f"{service.place_reason}_{reason}", said)
 
-    async def all_of(self, account: Account, named: str) -> tuple[str, ...]:
-        """The ids of every place that this id or name may mean, ended ones too."""
-        if self._service.is_certain_id(named):
+    async def all_of(self, account: Account, named: str, *, is_name: bool = False) -> tuple[str, ...]:
+        """The ids of every place that this id or name may mean, ended ones too; is_name says that it is no id."""
+        if self._service.is_certain_id(named) and not is_name:
             return (named,)
         found = await self._named(account, named)
-        ids = tuple(one.id for one in found)
-        return ids or ((named,) if _may_be_id(named) else ())
+        ids = tuple(one.id for one in found if one.name == named or not is_name)
+        return ids or ((named,) if _may_be_id(named) and not is_name else ())
+
+    async def live_of(self, account: Account, name: str) -> tuple[str, ...]:
+        """The ids of the places of this very name that take runs, or may yet."""
+        over = self._service.over_places
+        for age_s in (_KEPT_S, _FRESH_S):
+            places = await self._list(account, age_s)
+            if found := tuple(one.id for one in places if one.name == name and one.state not in over):
+                return found
+        return ()
+
+    def add(self, account: Account, place: Place) -> None:
+        """Let a place that was just made be found, which the list may not show yet."""
+        kept = self._kept.setdefault(account, _Kept())
+        kept.places = (*(one for one in kept.places if one.id != place.id), place)
+
+    def forget(self, account: Account) -> None:
+        """Read the list again when it is next wanted."""
+        self._kept.setdefault(account, _Kept()).read_at = None
 
     async def every(self, account: Account) -> tuple[str, ...]:
         """The ids of all places that may have live runs."""

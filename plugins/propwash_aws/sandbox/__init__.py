@@ -1,4 +1,4 @@
-"""A stand-in for EMR's APIs: EMR Serverless, EMR on EKS, EMR on EC2 and STS, as AWS's own service models describe them.
+"""A stand-in for EMR's APIs: EMR Serverless, EMR on EKS, EMR on EC2, STS and S3, as AWS's own service models have them.
 
 It imports nothing of the handlers, so that the two cannot share a mistake. What is simplified is said where it is.
 """

@@ -6,6 +6,7 @@ Source: EMR Serverless API Reference, "Application" and "AutoStartConfig"; "Appl
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,9 @@ from propwash_aws.sandbox.errors import AwsError, invalid, missing
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 PREMADE = "00sandboxapp"
-_PASSED = frozenset({"STARTING", "STOPPING"})
+_PASSED = frozenset({"CREATING", "STARTING", "STOPPING"})
+_SIZE = re.compile(r"([0-9]+)\s*(vCPU|GB)?", re.IGNORECASE)
+_UNITS = {"cpu": "vCPU", "memory": "GB", "disk": "GB"}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -26,6 +29,8 @@ class Application:
 
     id: str
     asked: Mapping[str, Any]
+    """As it was made, with its changes since."""
+    first_asked: Mapping[str, Any]
     state: str
     created_at: float
     updated_at: float
@@ -36,13 +41,32 @@ class Application:
         return f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/{self.id}"
 
     @property
+    def image(self) -> Mapping[str, Any] | None:
+        """The image of its workers, where it has one of its own."""
+        found: Mapping[str, Any] | None = self.asked.get("imageConfiguration")
+        return found if found and found.get("imageUri") else None
+
+    def shown(self) -> dict[str, Any]:
+        """All that describes it, sizes in the service's own way of writing."""
+        kept = {name: one for name, one in self.asked.items() if name != "clientToken" and one is not None}
+        if self.image is None:
+            kept.pop("imageConfiguration", None)
+        defaults = {
+            "architecture": "X86_64",
+            "autoStartConfiguration": {"enabled": True},
+            "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": 15},
+        }
+        written: dict[str, Any] = _written({**defaults, **kept})
+        return written
+
+    @property
     def starts_itself(self) -> bool:
         """Whether a run starts it."""
         return (self.asked.get("autoStartConfiguration") or {}).get("enabled", True) is not False
 
 
 class Applications:
-    """All applications. takes_s is how long a start or a stop takes."""
+    """All applications. takes_s is how long it takes to make, start or stop one."""
 
     def __init__(self, world: World) -> None:
         self.takes_s = 0.05
@@ -50,6 +74,7 @@ class Applications:
         self._numbers = itertools.count(1)
         self._of: dict[str, Application] = {}
         self._tokens: dict[str, Application] = {}
+        self._updates: dict[str, Mapping[str, Any]] = {}
         self.clear()
 
     def __iter__(self) -> Iterator[Application]:
@@ -59,23 +84,45 @@ class Applications:
         """Only the one that is there from the start."""
         self._of.clear()
         self._tokens.clear()
+        self._updates.clear()
         now = self._world.clock.now()
         asked = {"name": "sandbox", "releaseLabel": "emr-7.5.0", "type": "SPARK"}
         self._of[PREMADE] = Application(
-            id=PREMADE, asked=asked, state="STARTED", created_at=now, updated_at=now
+            id=PREMADE, asked=asked, first_asked=asked, state="STARTED", created_at=now, updated_at=now
         )
 
     def create(self, asked: Mapping[str, Any]) -> Application:
-        """Make one, or answer with the one of the same client token."""
+        """Make one, or answer with the one of the same client token. Raises AwsError if the content differs."""
         token = str(asked["clientToken"])
         if known := self._tokens.get(token):
+            if known.first_asked != asked:
+                raise AwsError("ConflictException", f"The client token {token} is in use", status=409)
             return known
         now = self._world.clock.now()
         made = Application(
-            id=f"00{next(self._numbers):014x}", asked=asked, state="CREATED", created_at=now, updated_at=now
+            id=f"00{next(self._numbers):014x}",
+            asked=asked,
+            first_asked=asked,
+            state="CREATING",
+            created_at=now,
+            updated_at=now,
         )
         self._of[made.id] = self._tokens[token] = made
+        self._pass(made, "CREATING", "CREATED")
         return made
+
+    def update(self, application: Application, asked: Mapping[str, Any]) -> None:
+        """Change what is given; raises AwsError where its state forbids that, and for a token that is known."""
+        self._needs(application, "CREATED", "STOPPED")
+        changes = {name: one for name, one in asked.items() if name not in ("applicationId", "clientToken")}
+        token = f"{application.id}/{asked['clientToken']}"
+        if token in self._updates:
+            if self._updates[token] != changes:
+                raise AwsError("ValidationException", "The client token was used for another change")
+            return
+        self._updates[token] = changes
+        application.asked = {**application.asked, **changes}
+        self._become(application, application.state)
 
     def get(self, name: str) -> Application:
         """The application with this id; raises AwsError."""
@@ -126,3 +173,11 @@ class Applications:
 
     def _become(self, application: Application, state: str) -> None:
         application.state, application.updated_at = state, self._world.clock.now()
+
+
+def _written(value: Any, name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {key: _written(one, key) for key, one in value.items()}
+    if name in _UNITS and isinstance(value, str) and (size := _SIZE.fullmatch(value)):
+        return f"{size[1]} {_UNITS[name]}"
+    return value

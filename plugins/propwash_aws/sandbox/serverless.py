@@ -33,9 +33,12 @@ class Serverless:
     def __init__(self, world: World) -> None:
         self.applications = Applications(world)
         self.runs = Runs(world, account=SERVICE)
+        self._images: dict[str, Mapping[str, Any] | None] = {}
+        """Of the application, when the run began, by run."""
 
     def clear(self) -> None:
         """Forget all."""
+        self._images.clear()
         self.runs.clear()
         self.applications.clear()
 
@@ -48,6 +51,7 @@ class Serverless:
         minutes = asked.get("executionTimeoutMinutes", _STANDARD_TIMEOUT_MIN)
         name = str(asked.get("name") or "")
         run = self.runs.start(application.id, name, asked, timeout_s=minutes * 60, fault=call.fault)
+        self._images.setdefault(run.id, application.image)
         return {"applicationId": application.id, "jobRunId": run.id, "arn": _arn(application, run)}
 
     def get_job_run(self, asked: Mapping[str, Any], call: Call) -> dict[str, Any]:
@@ -89,9 +93,13 @@ class Serverless:
 
     def get_application(self, asked: Mapping[str, Any], _call: Call) -> dict[str, Any]:
         """GetApplication."""
+        return {"application": _full_application(self.applications.get(asked["applicationId"]))}
+
+    def update_application(self, asked: Mapping[str, Any], _call: Call) -> dict[str, Any]:
+        """UpdateApplication."""
         found = self.applications.get(asked["applicationId"])
-        shown = {"applicationId": found.id, "autoStartConfiguration": {"enabled": found.starts_itself}}
-        return {"application": {**_application(found), **shown}}
+        self.applications.update(found, asked)
+        return {"application": _full_application(found)}
 
     def list_applications(self, asked: Mapping[str, Any], _call: Call) -> dict[str, Any]:
         """ListApplications, in one page or several."""
@@ -112,8 +120,11 @@ class Serverless:
         return {}
 
     def stop_application(self, asked: Mapping[str, Any], _call: Call) -> dict[str, Any]:
-        """StopApplication."""
-        self.applications.stop(self.applications.get(asked["applicationId"]))
+        """StopApplication: refused while runs are live."""
+        found = self.applications.get(asked["applicationId"])
+        if any(True for _ in self.runs.place(found.id).newest_first(below=None, is_live=True)):
+            raise invalid(f"Application {found.id} has runs that are not over")
+        self.applications.stop(found)
         return {}
 
     def delete_application(self, asked: Mapping[str, Any], _call: Call) -> dict[str, Any]:
@@ -172,6 +183,8 @@ class Serverless:
             **{name: run.asked[name] for name in kept if name in run.asked},
         }
         full["executionTimeoutMinutes"] = run.asked.get("executionTimeoutMinutes", _STANDARD_TIMEOUT_MIN)
+        if image := self._images.get(run.id):
+            full["imageConfiguration"] = image
         if self.runs.now() >= run.start_at:
             full["startedAt"] = run.start_at
         if run.ended_at is not None:
@@ -187,12 +200,16 @@ def _arn(application: Application, run: Run) -> str:
     return f"{application.arn}/jobruns/{run.id}"
 
 
+def _full_application(found: Application) -> dict[str, Any]:
+    return {**found.shown(), **_application(found), "applicationId": found.id}
+
+
 def _application(found: Application) -> dict[str, Any]:
     asked = found.asked
     shown = {
         "arn": found.arn,
         "releaseLabel": asked["releaseLabel"],
-        "type": asked["type"],
+        "type": asked["type"].capitalize(),
         "state": found.state,
         "createdAt": found.created_at,
         "updatedAt": found.updated_at,

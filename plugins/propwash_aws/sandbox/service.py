@@ -1,4 +1,4 @@
-"""The stand-in itself: four services on one port, told apart by path, or by X-Amz-Target where the path is bare."""
+"""The stand-in itself: five services on one port, told apart by path, or by X-Amz-Target where the path is bare."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from propwash.sandbox import Answer, Call, Fault, MethodClass, Route, Standing, 
 from propwash_aws.sandbox import containers, serverless
 from propwash_aws.sandbox.containers import Containers
 from propwash_aws.sandbox.errors import AwsError, denied, ok, refusal
+from propwash_aws.sandbox.objects import Objects
 from propwash_aws.sandbox.runs import SYSTEM
 from propwash_aws.sandbox.serverless import Serverless
 from propwash_aws.sandbox.shapes import rest_input
@@ -37,7 +38,7 @@ class JsonService(Protocol):
 
 
 class AwsStandIn:
-    """EMR Serverless, EMR on EKS, EMR and STS in this process. Tests may change what the services hold."""
+    """EMR Serverless, EMR on EKS, EMR, STS and some of S3 in this process. Tests may change what the services hold."""
 
     name = SYSTEM
 
@@ -45,6 +46,7 @@ class AwsStandIn:
         self.serverless = Serverless(world)
         self.containers = Containers(world)
         self.emr = emr
+        self.objects = Objects()
         self._sts = Sts(world.clock)
 
     def routes(self) -> Sequence[Route]:
@@ -74,10 +76,11 @@ class AwsStandIn:
                 "CreateApplication",
                 "POST",
                 "/applications",
-                other,
+                create,
                 apps.create_application,
             ),
             _route(serverless.SERVICE, "GetApplication", "GET", app, other, apps.get_application),
+            _route(serverless.SERVICE, "UpdateApplication", "PATCH", app, other, apps.update_application),
             _route(serverless.SERVICE, "DeleteApplication", "DELETE", app, other, apps.delete_application),
             _route(
                 serverless.SERVICE, "StartApplication", "POST", f"{app}/start", other, apps.start_application
@@ -130,9 +133,15 @@ class AwsStandIn:
                 other,
                 clusters.delete_virtual_cluster,
             ),
+            *self.objects.routes(),
             *(
                 Route(verb="*", path=path, name="unknown", method=other, handle=_unknown)
-                for path in ("/applications{rest:.*}", "/virtualclusters{rest:.*}", "/tags/{rest:.*}")
+                for path in (
+                    "/applications{rest:.*}",
+                    "/virtualclusters{rest:.*}",
+                    "/tags/{rest:.*}",
+                    "/s3/{rest:.*}",
+                )
             ),
         ]
 
@@ -154,6 +163,7 @@ class AwsStandIn:
         self.serverless.clear()
         self.containers.clear()
         self.emr.reset()
+        self.objects.clear()
 
     async def close(self) -> None:
         """Nothing is held."""

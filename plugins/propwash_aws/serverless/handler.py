@@ -7,8 +7,11 @@ from typing import ClassVar
 
 from propwash.sdk import (
     CallLimits,
+    Checked,
+    Connection,
     CreateRequest,
     FlyteDialect,
+    Job,
     Permanent,
     Rate,
     Spec,
@@ -21,10 +24,14 @@ from propwash_aws.clusters.answers import mapping, text
 from propwash_aws.connection import AwsSettings
 from propwash_aws.errors import Meaning, RemoteError, verdict
 from propwash_aws.runs.handler import RunHandler
+from propwash_aws.runs.keys import PlaceHint
+from propwash_aws.serverless.applications import NOT_STARTED, Applications, prefixed
+from propwash_aws.serverless.differing import told
+from propwash_aws.serverless.entry_points import EntryPoints, entry_point_of, in_folder
 from propwash_aws.serverless.flyte import JobRunTasks
 from propwash_aws.serverless.service import SERVICE, ServerlessService
 from propwash_aws.serverless.spec import ServerlessSpec
-from propwash_aws.serverless.submission import start_input
+from propwash_aws.serverless.submission import start_input, telling
 
 _STARTABLE = frozenset({"CREATED", "STOPPED"})
 _SOON = frozenset({"CREATING", "STARTING", "STOPPING"})
@@ -50,10 +57,37 @@ class ServerlessHandler(RunHandler[ServerlessSpec]):
 
     def __init__(self, *, accounts: Accounts) -> None:
         super().__init__(accounts=accounts, service=ServerlessService())
+        self._applications = Applications(self._places)
+        self._entry_points = EntryPoints(now=accounts.now)
+
+    async def create(self, request: CreateRequest[ServerlessSpec]) -> Job:
+        """As of any run; what the spec describes beyond the run is there before it is begun, or the run waits."""
+        account, spec = self._accounts.of(request.connection), request.spec
+        entry_point = entry_point_of(spec, account.settings) if spec.job_driver.command else None
+        asked = start_input(request, "", account.settings, entry_point=entry_point.uri if entry_point else "")
+        # Nothing is made for a run that is refused by now.
+        if spec.described_name is not None:
+            place = await self._applications.named(account, self._named(account, request).named, request)
+        else:
+            place = await self._place(account, request)
+        if entry_point is not None:
+            await self._entry_points.store(account, entry_point)
+        async with self._applications.fitting(account, place, spec) as fit:
+            asked = telling({**asked, "applicationId": fit.place}, fit.fields)
+            said = "the run is submitted"
+            if fit.differing:
+                said += f"; application {place} differs from what is described: {told(fit.differing)}"
+            return await self._start(account, request, asked, place=place, said=said)
 
     def place_of(self, spec: ServerlessSpec) -> str | None:
         """The application that a spec names."""
         return spec.application_id or spec.application_name
+
+    def named_place(self, spec: ServerlessSpec, settings: AwsSettings) -> PlaceHint:
+        """The application that a spec names or describes, or the connection's."""
+        if spec.described_name is None:
+            return super().named_place(spec, settings)
+        return PlaceHint(prefixed(spec.described_name, settings), is_name=True)
 
     def default_place(self, settings: AwsSettings) -> str | None:
         """The connection's application."""
@@ -62,6 +96,10 @@ class ServerlessHandler(RunHandler[ServerlessSpec]):
     def swept_places(self, settings: AwsSettings) -> Sequence[str]:
         """The connection's further applications."""
         return settings.serverless_applications
+
+    def sweeps_all(self, settings: AwsSettings) -> bool:
+        """Where applications are made, runs may be in any."""
+        return settings.creates_applications
 
     def names_role(self, spec: ServerlessSpec) -> bool:
         """Whether the spec names the execution role."""
@@ -72,6 +110,25 @@ class ServerlessHandler(RunHandler[ServerlessSpec]):
     ) -> Mapping[str, object]:
         """The input of StartJobRun; raises Permanent."""
         return start_input(request, place, settings)
+
+    async def check(self, connection: Connection) -> Sequence[Checked]:
+        """As of any form; the entry point of commands is put in its place, too, where the connection names one."""
+        found = await super().check(connection)
+        if not all(one.is_ok for one in found):
+            return found
+        account = self._accounts.of(connection)
+        location = account.settings.entry_point_location
+        if location is None:
+            return found
+        wanted = in_folder(location)
+        try:
+            await self._entry_points.store(account, wanted)
+        except Verdict as failed:
+            remedy = (
+                "allow s3:GetObject and s3:PutObject there, or correct entry_point_location and s3_endpoint"
+            )
+            return (*found, Checked(what="entry point", is_ok=False, message=failed.message, remedy=remedy))
+        return (*found, Checked(what="entry point", is_ok=True, message=wanted.uri))
 
     async def refused(
         self, account: Account, place: str, error: RemoteError, spec: ServerlessSpec
@@ -104,10 +161,10 @@ class ServerlessHandler(RunHandler[ServerlessSpec]):
 
 def _waits(message: str) -> Unavailable:
     # Not Throttled, which would slow the runs of other applications down, too.
-    return Unavailable("APPLICATION_NOT_STARTED", message)
+    return Unavailable(NOT_STARTED, message)
 
 
 def _not_started(place: str, state: str, error: RemoteError) -> Verdict:
     why = verdict(error, is_submitting=False)
     said = f"application {place} is {state}, and starting it failed: {why.message}"
-    return Unavailable("APPLICATION_NOT_STARTED", said)
+    return Unavailable(NOT_STARTED, said)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from propwash.sdk import Json, Link, Observation, RemotePhase
 from propwash_aws.accounts import Answer
 from propwash_aws.clusters.answers import mapping, seconds, text
+from propwash_aws.names import DIFFERS
 from propwash_aws.runs.console import emr_link, group_link, log_link, stream_place
 from propwash_aws.runs.keys import RunKey
 from propwash_aws.runs.service import state_of
@@ -38,26 +39,38 @@ def observation(run: Answer, key: RunKey, region: str) -> Observation:
     links = (run_link(region, key), *_log_links(run, key, region))
     if state in LIVE:
         phase, said = LIVE[state]
-        return Observation(phase=phase, message=f"{said}: {details}" if details else said, links=links)
+        said = f"{said}: {details}" if details else said
+        return Observation(phase=phase, message=_and_differs(said, run), links=links)
     match state:
         case "SUCCESS":
-            return Observation(phase=RemotePhase.SUCCEEDED, links=links, outputs=_outputs(run, key))
+            return Observation(
+                phase=RemotePhase.SUCCEEDED,
+                message=_and_differs("", run),
+                links=links,
+                outputs=_outputs(run, key),
+            )
         case "FAILED":
             reason, is_retryable = failure_of(details)
             return Observation(
                 phase=RemotePhase.FAILED,
                 reason=reason,
-                message=details or "EMR Serverless gives no details",
+                message=_and_differs(details or "EMR Serverless gives no details", run),
                 is_retryable=is_retryable,
                 links=links,
             )
         case "CANCELLED":
-            said = details or "the run was cancelled"
+            said = _and_differs(details or "the run was cancelled", run)
             reason = cancellation_of(details)
             return Observation(phase=RemotePhase.FAILED, reason=reason, message=said, links=links)
         case _:
             said = f"EMR Serverless' state is {state[:40]}, which is not known here"
             return Observation(phase=RemotePhase.RUNNING, message=said, links=links)
+
+
+def _and_differs(said: str, run: Answer) -> str:
+    differs = text(mapping(run, "tags"), DIFFERS)
+    told = f"the application differs from what is described in {differs}" if differs else ""
+    return "; ".join(one for one in (said, told) if one)
 
 
 def run_link(region: str, key: RunKey) -> Link:
@@ -104,8 +117,12 @@ def _outputs(run: Answer, key: RunKey) -> dict[str, Json]:
         at = seconds(run, of)
         if at is not None:
             made[name] = round(at * 1000)
-    if release := text(run, "releaseLabel"):
-        made["release_label"] = release
+    told = {
+        "release_label": text(run, "releaseLabel"),
+        "image": text(mapping(run, "imageConfiguration"), "imageUri"),
+        "application_differs": text(mapping(run, "tags"), DIFFERS),
+    }
+    made |= {name: found for name, found in told.items() if found}
     if logs := _logs(run, key):
         made["logs"] = dict(logs)
     return made

@@ -1,4 +1,4 @@
-"""What a user gives for an EMR Serverless job run: every documented field of StartJobRun.
+"""What a user gives for an EMR Serverless job run: every documented field of StartJobRun, and the application.
 
 Source: EMR Serverless API Reference, StartJobRun (and botocore's model of it, 2021-07-13), whose limits are checked
 here so that a spec that cannot be is refused at once.
@@ -6,7 +6,7 @@ here so that a spec that cannot be is refused at once.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 import pydantic
 from pydantic import ConfigDict, Field, model_validator
@@ -16,22 +16,14 @@ from propwash_aws.runs.api_types import (
     ApiModel,
     Arguments,
     Configuration,
-    KeyArn,
-    LogGroup,
-    LogUri,
     NotBlank,
     PlaceName,
     RoleArn,
     Tags,
     exactly_one,
 )
-
-LogWorker: TypeAlias = Annotated[
-    str, pydantic.StringConstraints(pattern=r"^[a-zA-Z]+[-_]*[a-zA-Z]+$", max_length=50)
-]
-LogKind: TypeAlias = Annotated[
-    str, pydantic.StringConstraints(pattern=r"^[a-zA-Z]+[-_]*[a-zA-Z]+$", max_length=50)
-]
+from propwash_aws.serverless.application_spec import ApplicationSpec
+from propwash_aws.serverless.monitoring import DiskEncryption, Monitoring
 
 
 class SparkSubmit(ApiModel):
@@ -64,81 +56,31 @@ class Hive(ApiModel):
     )
 
 
+class Command(ApiModel):
+    """A command, with Spark at hand: an entry point that is put into S3 starts it in the driver of a Spark job run."""
+
+    arguments: tuple[Annotated[str, pydantic.StringConstraints(max_length=10_280)], ...] = Field(
+        min_length=1,
+        max_length=1024,
+        description="The command and its arguments, just as they are: nothing is filled in. A blank one becomes an "
+        "empty one.",
+    )
+    spark_submit_parameters: Arguments | None = Field(
+        default=None, description="Options of spark-submit; {{ .inputs.NAME }} is filled in."
+    )
+
+
 class JobDriver(ApiModel):
-    """What runs: exactly one of the two."""
+    """What runs: exactly one of these."""
 
     spark_submit: SparkSubmit | None = Field(default=None, description="A Spark program.")
     hive: Hive | None = Field(default=None, description="A Hive query.")
+    command: Command | None = Field(default=None, description="A command in the driver of a Spark job run.")
 
     @model_validator(mode="after")
     def _one(self) -> JobDriver:
-        exactly_one(self, "spark_submit", "hive")
+        exactly_one(self, "spark_submit", "hive", "command")
         return self
-
-
-class S3Monitoring(ApiModel):
-    """Logs to S3."""
-
-    log_uri: LogUri | None = Field(default=None, description="Where logs go, such as s3://bucket/logs/.")
-    encryption_key_arn: KeyArn | None = Field(default=None, description="The KMS key that encrypts them.")
-
-
-class ManagedPersistence(ApiModel):
-    """Logs that EMR Serverless itself keeps for 30 days."""
-
-    enabled: bool | None = Field(default=None, description="Whether it does; true by default.")
-    encryption_key_arn: KeyArn | None = Field(default=None, description="The KMS key that encrypts them.")
-
-
-class CloudWatchLogging(ApiModel):
-    """Logs to CloudWatch."""
-
-    enabled: bool = Field(description="Whether logs go there.")
-    log_group_name: LogGroup | None = Field(
-        default=None, description="The log group; /aws/emr-serverless by default."
-    )
-    log_stream_name_prefix: (
-        Annotated[str, pydantic.StringConstraints(pattern=r"^[^:*]*$", min_length=1, max_length=512)] | None
-    ) = Field(default=None, description="What the names of log streams begin with.")
-    encryption_key_arn: KeyArn | None = Field(default=None, description="The KMS key that encrypts them.")
-    log_types: dict[LogWorker, tuple[LogKind, ...]] | None = Field(
-        default=None,
-        max_length=4,
-        description="Which logs of which workers, such as SPARK_DRIVER: [STDOUT, STDERR].",
-    )
-
-
-class PrometheusMonitoring(ApiModel):
-    """Metrics to Amazon Managed Service for Prometheus."""
-
-    remote_write_url: (
-        Annotated[str, pydantic.StringConstraints(pattern=r"^https://aps-workspaces\.", max_length=10_280)]
-        | None
-    ) = Field(default=None, description="The workspace's remote write URL.")
-
-
-class Monitoring(ApiModel):
-    """Where logs and metrics go."""
-
-    s3_monitoring_configuration: S3Monitoring | None = Field(default=None, description="Logs to S3.")
-    managed_persistence_monitoring_configuration: ManagedPersistence | None = Field(
-        default=None, description="Logs that EMR Serverless keeps itself."
-    )
-    cloud_watch_logging_configuration: CloudWatchLogging | None = Field(
-        default=None, description="Logs to CloudWatch."
-    )
-    prometheus_monitoring_configuration: PrometheusMonitoring | None = Field(
-        default=None, description="Metrics to Prometheus."
-    )
-
-
-class DiskEncryption(ApiModel):
-    """How the workers' disks are encrypted."""
-
-    encryption_context: dict[str, str] | None = Field(
-        default=None, max_length=8, description="The context of the encryption."
-    )
-    encryption_key_arn: KeyArn | None = Field(default=None, description="The KMS key.")
 
 
 class ConfigurationOverrides(ApiModel):
@@ -189,6 +131,11 @@ class ServerlessSpec(ApiModel):
     application_name: PlaceName | None = Field(
         default=None, description="The application, by its name. Give this or applicationId."
     )
+    application: ApplicationSpec | None = Field(
+        default=None,
+        description="The application as it should be. Its name is looked for, and where the connection permits it an "
+        "application is made, if neither applicationId nor applicationName is given.",
+    )
     job_driver: JobDriver = Field(description="What runs.")
     execution_role_arn: RoleArn | None = Field(
         default=None, description="The role that the run has; the connection's where not given."
@@ -221,9 +168,29 @@ class ServerlessSpec(ApiModel):
     retry_policy: RetryPolicy | None = Field(
         default=None, description="EMR Serverless' own attempts within one run."
     )
+    foreign_token: (
+        Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", min_length=1, max_length=64)]
+        | None
+    ) = Field(
+        default=None,
+        description="For a run that another client began, or was about to begin: the client token of its request. The "
+        "request is sent as it was, under its own name and tags and with nothing filled in, and is that client's run.",
+    )
+
+    @property
+    def described_name(self) -> str | None:
+        """The name that the application is looked for and made under; None where the spec names one, or none."""
+        if self.application is None or self.application_id is not None or self.application_name is not None:
+            return None
+        return self.application.name
 
     @model_validator(mode="after")
     def _agree(self) -> ServerlessSpec:
         if self.application_id is not None and self.application_name is not None:
             raise ValueError("give application_id or application_name, not both")
+        described = self.application
+        if described is not None and self.described_name is not None and described.release_label is None:
+            raise ValueError("application.releaseLabel: is needed to make an application")
+        if self.foreign_token is not None and (described is not None or self.job_driver.command is not None):
+            raise ValueError("foreign_token: is sent as it was, without application and without a command")
         return self

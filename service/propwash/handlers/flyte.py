@@ -57,7 +57,7 @@ class FlyteHandlers:
 
     def adopted(
         self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
-    ) -> tuple[TaskRequest, AdoptedJob] | None:
+    ) -> tuple[TaskRequest, AdoptedJob | None] | None:
         """See ports.FlyteTasks."""
         try:
             served, dialect = self._dialect(task_type)
@@ -70,7 +70,7 @@ class FlyteHandlers:
         if job is None:
             return None
         request = self._request(served, task_type, job.request, project=project, domain=domain)
-        return request, AdoptedJob(meta=job.meta, links=job.links)
+        return request, None if job.meta is None else AdoptedJob(meta=job.meta, links=job.links)
 
     def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
         """See ports.FlyteTasks."""

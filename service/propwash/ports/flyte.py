@@ -25,9 +25,10 @@ class FlyteTasks(Protocol):
 
     def adopted(
         self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
-    ) -> tuple[TaskRequest, AdoptedJob] | None:
+    ) -> tuple[TaskRequest, AdoptedJob | None] | None:
         """The job of a resource meta that Flyte's own connector wrote, and what is known of what it runs, without a
-        request id; None for no such meta. Raises Refused, NEVER_BEGUN where there is no such job and never will be.
+        request id; without a job where the request is to be created; None for no such meta. Raises Refused, NEVER_BEGUN
+        where there is no such job and never will be.
         """
 
     def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:

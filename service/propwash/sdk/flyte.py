@@ -95,8 +95,10 @@ class FlyteDone:
 class FlyteJob:
     """A remote job that another connector began."""
 
-    meta: bytes
-    """By which the handler finds it, as its own create would have answered."""
+    meta: bytes | None
+    """By which the handler finds it, as its own create would have answered. None for a job that may never have been
+    begun: its request is then created as any other, and has to come to that job where it is there.
+    """
     request: FlyteRequest
     """What is known of what it runs. The spec has to be one of the handler's."""
     links: tuple[Link, ...] = ()

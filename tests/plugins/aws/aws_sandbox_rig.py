@@ -130,7 +130,13 @@ async def aws_rig(
     made = stand_in(world)
     sandbox = await serve("127.0.0.1", 0, stand_ins={"aws": made}, world=world)
     handler = HANDLERS[task_type](accounts=Accounts(now=now or clock.now, wall=clock.now))
-    given = {"region": "us-east-1", "credentials": "none", **DEFAULTS, **settings}
+    given = {
+        "region": "us-east-1",
+        "credentials": "none",
+        "s3_endpoint": f"{sandbox.url}/s3",
+        **DEFAULTS,
+        **settings,
+    }
     connection = Connection(name="aws", endpoint=sandbox.url, settings=given)  # type: ignore[arg-type]  # JSON
     try:
         yield AwsRig(handler, connection, sandbox, made, clock)

@@ -65,15 +65,19 @@ def test_the_region_is_the_connection_s_or_the_environment_s(monkeypatch: pytest
 def test_signed_requests_stay_off_the_open_wire(endpoint: str, credentials: str, is_good: bool) -> None:
     one = connection(endpoint, credentials=credentials)
     if is_good:
-        assert endpoints_of(one, settings_of(one)) == (endpoint, endpoint)
+        assert set(map(endpoints_of(one, settings_of(one)).of, ("emr", "sts", "s3"))) == {endpoint}
         return
     with pytest.raises(SettingsError, match="endpoint"):
         endpoints_of(one, settings_of(one))
 
 
-def test_sts_may_be_elsewhere() -> None:
-    one = connection("https://a.example/", sts_endpoint="https://sts.example/")
-    assert endpoints_of(one, settings_of(one)) == ("https://a.example", "https://sts.example")
+def test_sts_and_s3_may_be_elsewhere() -> None:
+    one = connection(
+        "https://a.example/", sts_endpoint="https://sts.example/", s3_endpoint="https://s3.example/"
+    )
+    found = endpoints_of(one, settings_of(one))
+    expected = ["https://a.example", "https://sts.example", "https://s3.example"]
+    assert [found.of(service) for service in ("emr", "sts", "s3")] == expected
 
 
 async def test_settings_that_do_not_serve_end_no_job() -> None:

@@ -15,7 +15,7 @@ from propwash.engine.ids import new_uid
 from propwash.sdk import Connection, CreateRequest, Permanent, Value
 from propwash_aws.connection import AwsSettings
 from propwash_aws.serverless.spec import ServerlessSpec
-from propwash_aws.serverless.submission import start_input, timeout_minutes
+from propwash_aws.serverless.submission import start_input, telling, timeout_minutes
 
 ROLE = "arn:aws:iam::123456789012:role/runs"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/k"
@@ -143,6 +143,37 @@ def test_our_name_and_token_are_those_of_the_attempt() -> None:
     assert len(asked.name) <= 64
 
 
+def test_a_request_of_another_client_is_sent_as_it_was() -> None:
+    driver = {"sparkSubmit": {"entryPoint": "s3://b/{{ .inputs.x }}.py"}}
+    spec = {"jobDriver": driver, "foreignToken": "t", "name": "etl", "tags": {"a": "b"}}
+    asked = {**spec, "executionRoleArn": ROLE, "executionTimeoutMinutes": 60}
+    assert started(asked, run_deadline_s=60.0) == {
+        "applicationId": "00app",
+        "clientToken": "t",
+        "executionRoleArn": ROLE,
+        "executionTimeoutMinutes": 60,
+        "jobDriver": driver,
+        "name": "etl",
+        "tags": {"a": "b"},
+    }
+
+
+def test_what_differs_is_a_tag_where_there_is_room() -> None:
+    made = started({"jobDriver": SPARK, "executionRoleArn": ROLE})
+    tags = telling(made, ("releaseLabel", "architecture"))["tags"]
+    assert isinstance(tags, dict)
+    assert tags["propwash-application-differs"] == "releaseLabel architecture"
+    assert telling(made, ()) == made
+    full = {**made, "tags": {str(number): "" for number in range(50)}}
+    assert telling(full, ("releaseLabel",)) == full
+
+
+def test_a_description_serves_an_application_that_is_named_without_a_release() -> None:
+    for named in ("applicationId", "applicationName"):
+        spec = {"jobDriver": SPARK, named: "a", "application": {"name": "etl"}}
+        assert ServerlessSpec.model_validate(spec).described_name is None
+
+
 @pytest.mark.parametrize(
     ("of_spec", "deadline_s", "minutes"),
     [
@@ -210,6 +241,12 @@ def test_an_unknown_input_is_refused_with_its_path(spec: dict[str, Any], path: s
         {"jobDriver": SPARK, "tags": {"propwash-owner": "them"}},
         {"jobDriver": SPARK, "tags": {str(number): "" for number in range(47)}},
         {"jobDriver": SPARK, "clientToken": "mine"},
+        {"jobDriver": SPARK, "foreignToken": "a b"},
+        {"jobDriver": SPARK, "foreignToken": "t", "application": {"architecture": "ARM64"}},
+        {"jobDriver": {"command": {"arguments": ["a"]}}, "foreignToken": "t"},
+        {"jobDriver": {"command": {"arguments": []}}},
+        {"jobDriver": {**SPARK, "command": {"arguments": ["a"]}}},
+        {"jobDriver": SPARK, "application": {"name": "etl"}},
         {"jobDriver": SPARK, "retryPolicy": {"maxAttempts": 0}},
         {"jobDriver": {"sparkSubmit": {"entryPoint": "  "}}},
     ],

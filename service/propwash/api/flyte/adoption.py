@@ -1,7 +1,8 @@
 """Tasks that Flyte's own connectors began: taken over at the first call that is about them.
 
 A cluster can so be switched over with jobs in flight. Such a job was not begun under a name of ours: no other than the
-meta tells of it, and the first get or delete stores it as an execution that runs.
+meta tells of it, and the first get or delete stores it as an execution that runs, or as one to be created where the
+meta holds a request that may not have been sent.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from flyteidl.admin import agent_pb2
 def environment(metadata: agent_pb2.TaskExecutionMetadata) -> dict[str, str]:
     """The variables that FlytePropeller sets in a task's own process, and those that the user asked for.
 
-    Source: flyteplugins, tasks/pluginmachinery/flytek8s/k8s_resource_adds.go (GetContextEnvVars, GetExecutionEnvVars).
+    Source: flyteplugins, tasks/pluginmachinery/flytek8s/k8s_resource_adds.go (GetContextEnvVars, GetExecutionEnvVars);
+    flytekitplugins-awsemrserverless, connector.py (the node and the attempt under Flyte's internal names).
     """
     task = metadata.task_execution_id
     execution = task.node_execution_id.execution_id
@@ -16,7 +17,9 @@ def environment(metadata: agent_pb2.TaskExecutionMetadata) -> dict[str, str]:
         "FLYTE_INTERNAL_EXECUTION_ID": execution.name,
         "FLYTE_INTERNAL_EXECUTION_PROJECT": execution.project,
         "FLYTE_INTERNAL_EXECUTION_DOMAIN": execution.domain,
+        "FLYTE_INTERNAL_NODE_ID": task.node_execution_id.node_id,
         "FLYTE_ATTEMPT_NUMBER": str(task.retry_attempt),
+        "FLYTE_INTERNAL_TASK_RETRY_ATTEMPT": str(task.retry_attempt),
         "FLYTE_INTERNAL_TASK_PROJECT": task.task_id.project,
         "FLYTE_INTERNAL_TASK_DOMAIN": task.task_id.domain,
         "FLYTE_INTERNAL_TASK_NAME": task.task_id.name,
