@@ -16,7 +16,8 @@ _TOKEN = re.compile(
     r"""
     (?P<comment> \#[^\n]* | --[^\n]* | /\*.*?(?:\*/|\Z) )
   | (?P<name> `[^`]*` )
-  | (?P<text> (?P<prefix>[rb]{0,2}) (?P<quote>\"{3}|'{3}|"|') (?P<body>(?:\\.|(?!(?P=quote)).)*) (?P=quote) )
+  | (?P<text> (?P<prefix>(?:\b[rb]{1,2})?) (?P<quote>\"{3}|'{3}|"|') (?P<body>(?:\\.|(?!(?P=quote))[^\\])*) (?P=quote) )
+  | (?P<unclosed> ['"`] .* )
   | \{\{\s*\.inputs\.(?P<input>\w+)\s*\}\}
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
@@ -31,7 +32,7 @@ def with_parameters(statement: str, inputs: Container[str]) -> str:
     def put(found: re.Match[str]) -> str:
         if found["input"]:
             return _parameter(found["input"], inputs)
-        if found["comment"] or not _PLACEHOLDER.search(found[0]):
+        if found["comment"] or found["unclosed"] or not _PLACEHOLDER.search(found[0]):
             return found[0]
         if found["name"] or "b" in found["prefix"].lower():
             raise TemplateError(
@@ -52,7 +53,8 @@ def _joined(text: re.Match[str], inputs: Container[str]) -> str:
         for number, piece in enumerate(pieces)
         if piece
     ]
-    return made[0] if len(made) == 1 else f"CONCAT({', '.join(made)})"
+    before = " " if text.string[text.start() - 1 : text.start()].isalnum() else ""
+    return before + (made[0] if len(made) == 1 else f"CONCAT({', '.join(made)})")
 
 
 def _parameter(name: str, inputs: Container[str]) -> str:

@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     (?P<comment> --[^\n]* | //[^\n]* | /\*.*?(?:\*/|\Z) )
   | (?P<name> "(?:[^"]|"")*" | \$\$.*?\$\$ )
   | (?P<text> '(?:[^'\\]|\\.|'')*' )
+  | (?P<unclosed> ['"] .* )
   | (?P<escape> %% )
   | (?P<input> {_INPUT} )
   | (?P<values> \bVALUES\s*(?=\() )
@@ -87,7 +88,9 @@ class _Marker:
         if found["input"]:
             return self._variables(found)
         if found["text"]:
-            return self._quoted(found[0])
+            made = self._quoted(found[0])
+            is_glued = found.string[found.start() - 1 : found.start()].isalnum()
+            return made if made.startswith("'") or not is_glued else f" {made}"
         if found["name"] and any(one["input"] for one in _QUOTED.finditer(found[0])):
             raise TemplateError(
                 f"sql.statement: {found[0]:.80} has a placeholder where no variable can be bound"
@@ -102,8 +105,8 @@ class _Marker:
             if found["input"] is None:
                 text += "%"
                 continue
-            variables = self._variables(found)
-            if variables != "?":
+            self._variables(found)
+            if self.bindings[-1][1] is not None:
                 raise TemplateError(f"sql.statement: {found[0]} is a list, and stands in quotes")
             pieces += [f"'{text}'"] * bool(text) + ["TO_VARCHAR(?)"]
             text = ""

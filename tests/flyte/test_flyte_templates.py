@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,8 @@ QUOTED = "SELECT TO_VARCHAR(?), '', ('it''s ' || TO_VARCHAR(?) || '%!')"
         ("SELECT 5 % 2", {"a": 1}, "SELECT 5 % 2", ()),
         ("SELECT '%(a)s', '', 'it''s %(b)s%%!'", {"a": 1, "b": 2}, QUOTED, ("a", "b")),
         ("SELECT '%%(a)s', \"c%%\"", {"a": 1}, "SELECT '%(a)s', \"c%%\"", ()),
+        ("SELECT X'CA' OR'%(a)s'", {"a": 1}, "SELECT X'CA' OR TO_VARCHAR(?)", ("a",)),
+        ("SELECT %(a)s, 'it %(z)s", {"a": 1}, "SELECT ?, 'it %(z)s", ("a",)),
         ("SELECT 1 -- %(a)s, %(z)s", {"a": 1}, "SELECT 1 -- %(a)s, %(z)s", ()),
         (
             "SELECT /* {{ .inputs.z }} */ %(a)s // it's",
@@ -199,12 +203,25 @@ def test_tags_and_counts_among_the_session_parameters_have_fields_of_their_own()
             "SELECT 1 # {{ .inputs.z }}\n, 2 -- {{ .inputs.z }}",
             "SELECT 1 # {{ .inputs.z }}\n, 2 -- {{ .inputs.z }}",
         ),
+        ("SELECT x OR'{{ .inputs.a }}'", "SELECT x OR CAST(@a AS STRING)"),
+        ("SELECT {{ .inputs.a }}, 'it {{ .inputs.z }}", "SELECT @a, 'it {{ .inputs.z }}"),
         ("SELECT /* {{ .inputs.z }} */ 'it\\'s', %(a)s", "SELECT /* {{ .inputs.z }} */ 'it\\'s', %(a)s"),
     ],
 )
 def test_placeholders_of_a_query_become_parameters(statement: str, expected: str) -> None:
     asked = QueryTasks().request(FlyteTask(task_type="b", statement=statement, inputs={"a": 1}))
     assert asked.spec["query"] == expected
+
+
+@pytest.mark.parametrize("unit", ["'\\'", "''", '"', "$$", "/*", "{{ ", "%(a", "VALUES ", "r'", "`", "\\"])
+@pytest.mark.parametrize("start", ["", "'"])
+@pytest.mark.parametrize("system", ["bigquery", "snowflake"])
+def test_a_statement_of_fragments_is_read_in_no_time(system: str, start: str, unit: str) -> None:
+    began_at = time.perf_counter()
+    task = FlyteTask(task_type=system, statement=start + unit * 20_000, inputs={"a": (1,)})
+    with contextlib.suppress(TemplateError):
+        TASKS[system].request(task)
+    assert time.perf_counter() - began_at < 1.0
 
 
 def test_parameters_of_the_configuration_stand_beside_the_inputs_or_declare_their_types() -> None:
