@@ -39,10 +39,24 @@ def bound(spec: SnowflakeSpec, inputs: Mapping[str, Value]) -> dict[str, dict[st
         if given.input not in inputs:
             raise InputError(path, f"is missing: bindings[{number - 1}] names it")
         used.add(given.input)
-        made[str(number)] = _variable(inputs[given.input], given.type, path)
+        value = inputs[given.input]
+        if given.element is not None:
+            value = _element(value, given.element, path)
+            path = f"{path}[{given.element}]"
+        made[str(number)] = _variable(value, given.type, path)
     if unused := sorted(set(inputs) - used):
         raise InputError(f"inputs.{unused[0]}", "is bound to no placeholder: name it in bindings")
     return made
+
+
+def _element(value: Value, index: int, path: str) -> Value:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise InputError(path, f"a binding names its element {index}, and it is no list")
+    if index >= len(value):
+        raise InputError(path, f"a binding names its element {index}, and it has {len(value)}")
+    if isinstance(value[index], Sequence) and not isinstance(value[index], str | bytes):
+        raise InputError(f"{path}[{index}]", "a list within a list cannot be bound")
+    return value[index]
 
 
 def _variable(value: Value, kind: str | None, path: str) -> dict[str, object]:

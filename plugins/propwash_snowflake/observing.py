@@ -9,10 +9,12 @@ from __future__ import annotations
 from propwash.sdk import Json, Link, NotFound, Observation, RemotePhase, Verdict
 from propwash_snowflake.errors import RemoteError, rule_of, verdict
 from propwash_snowflake.history import Entry
-from propwash_snowflake.resources import text
+from propwash_snowflake.resources import JsonMap, text, whole
 from propwash_snowflake.wire import Statement
 
 _MOST_MESSAGE = 4000
+_MOST_COLUMNS = 200
+"""Outputs are stored with the execution: a wider result has no schema among them, as a part of one would mislead."""
 _IN_PROGRESS = frozenset({"333333", "333334"})
 _WAITS = {
     "QUEUED": "the statement waits for the warehouse",
@@ -85,13 +87,17 @@ def _outputs(found: Statement) -> dict[str, Json]:
     made: dict[str, Json] = {"statement_handle": found.handle, "created_ms": found.created_ms}
     if found.row_count is not None:
         made["row_count"] = found.row_count
-    if found.columns:
-        made["schema"] = tuple(
-            {"name": text(one, "name"), "type": text(one, "type")} for one in found.columns
-        )
+    if 0 < len(found.columns) <= _MOST_COLUMNS:
+        made["schema"] = tuple(_column(one) for one in found.columns)
     stats = found.answer.get("stats")
     if isinstance(stats, dict):
         made["stats"] = {str(name): value for name, value in stats.items() if isinstance(value, int)}
     if found.children:
         made["child_handles"] = found.children
     return made
+
+
+def _column(column: JsonMap) -> dict[str, Json]:
+    made: dict[str, Json] = {"name": text(column, "name"), "type": text(column, "type")}
+    scale = whole(column, "scale")
+    return {**made, "scale": scale} if scale and text(column, "type").upper() == "FIXED" else made

@@ -31,9 +31,14 @@ _MOST_TAG = 1000
 
 
 class Binding(Spec):
-    """The value of one placeholder: an input, or a value in Snowflake's own text."""
+    """The value of one placeholder: an input, an element of one, or a value in Snowflake's own text."""
 
     input: str | None = Field(default=None, min_length=1, description="The input to bind; this or value.")
+    element: int | None = Field(
+        default=None,
+        ge=0,
+        description="Which element of the input, a list, counted from 0; all where not given.",
+    )
     value: str | None = Field(default=None, description="The value as the API writes it; this or input.")
     type: BindingType | None = Field(
         default=None, description="Snowflake's type; that of the input where not given. Needed with value."
@@ -45,6 +50,8 @@ class Binding(Spec):
             raise ValueError("give one of input and value")
         if self.value is not None and self.type is None:
             raise ValueError("a value needs its type")
+        if self.value is not None and self.element is not None:
+            raise ValueError("element is of an input: give no value")
         return self
 
 
@@ -59,7 +66,7 @@ class SnowflakeSpec(Spec):
     bindings: tuple[Annotated[str, pydantic.StringConstraints(min_length=1)] | Binding, ...] = Field(
         default=(),
         description="What is bound to the placeholders, in their order: names of inputs, or objects that say the type. "
-        "A list runs the statement once for each element.",
+        "A list that is bound as a whole runs the statement once for each element.",
     )
     statement_count: int = Field(
         default=1, ge=0, le=1000, description="How many statements the text has; 0 for any number."

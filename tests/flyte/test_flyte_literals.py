@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import msgpack
 import pytest
 from flyteidl.core import literals_pb2, types_pb2
+from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
+from propwash.api.flyte.interfaces import declared
 from propwash.api.flyte.literals import LiteralError, plain, struct_values, value_of, values_of
+from propwash.sdk import FlyteInput, FlyteKind
 from tests.flyte.flyte_callers import literal
 
 NOON = dt.datetime(2024, 1, 1, 12, 0, 1, 500, tzinfo=dt.UTC)
@@ -55,6 +59,67 @@ def test_other_kinds_of_literals() -> None:
         "list": (1, 2),
         "map": {"a": 1},
     }
+
+
+def test_what_the_sdks_pack_is_a_map_of_values() -> None:
+    given = {
+        "n": 2**53 + 1,
+        "half": 0.5,
+        "list": [1, None, "a"],
+        "deep": {"yes": True},
+        "raw": b"x",
+        "at": NOON,
+    }
+    packed = literals_pb2.Binary(value=msgpack.packb(given, datetime=True), tag="msgpack")
+    assert value_of(scalar(binary=packed), "x") == {**given, "list": (1, None, "a")}
+
+
+def test_a_key_that_is_no_text_becomes_one() -> None:
+    packed = literals_pb2.Binary(value=msgpack.packb({1: "a"}), tag="msgpack")
+    assert value_of(scalar(binary=packed), "x") == {"1": "a"}
+
+
+@pytest.mark.parametrize("packed", [b"", b"\x92\x01", b"\x01\x01", msgpack.packb(msgpack.ExtType(7, b"a"))])
+def test_what_cannot_be_unpacked_is_named(packed: bytes) -> None:
+    with pytest.raises(LiteralError) as raised:
+        value_of(scalar(binary=literals_pb2.Binary(value=packed, tag="msgpack")), "inputs.x")
+    assert str(raised.value).startswith("inputs.x: is no msgpack")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ({"simple": "INTEGER"}, FlyteInput(kind=FlyteKind.INTEGER)),
+        ({"simple": "STRUCT"}, FlyteInput(kind=FlyteKind.OTHER)),
+        ({"enumType": {"values": ["a"]}}, FlyteInput(kind=FlyteKind.STRING)),
+        ({"structuredDatasetType": {}}, FlyteInput(kind=FlyteKind.STRING)),
+        ({"blob": {"format": "csv"}}, FlyteInput(kind=FlyteKind.STRING)),
+        ({"blob": {"format": "PythonPickle"}}, FlyteInput(kind=FlyteKind.PICKLE)),
+        (
+            {"collectionType": {"simple": "DATETIME"}},
+            FlyteInput(kind=FlyteKind.LIST, element=FlyteInput(kind=FlyteKind.DATETIME)),
+        ),
+        (
+            {"mapValueType": {"simple": "FLOAT"}},
+            FlyteInput(kind=FlyteKind.MAP, element=FlyteInput(kind=FlyteKind.FLOAT)),
+        ),
+        (
+            {"unionType": {"variants": [{"simple": "INTEGER"}, {"simple": "NONE"}]}},
+            FlyteInput(kind=FlyteKind.INTEGER),
+        ),
+        (
+            {"unionType": {"variants": [{"simple": "INTEGER"}, {"simple": "STRING"}]}},
+            FlyteInput(kind=FlyteKind.OTHER),
+        ),
+        (
+            {"unionType": {"variants": [{"simple": "BINARY", "structure": {"tag": "FlytePickle"}}]}},
+            FlyteInput(kind=FlyteKind.PICKLE),
+        ),
+        ({}, FlyteInput(kind=FlyteKind.OTHER)),
+    ],
+)
+def test_an_input_is_declared_as_the_interface_has_it(kind: dict[str, Any], expected: FlyteInput) -> None:
+    assert declared(json_format.ParseDict(kind, types_pb2.LiteralType())) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,18 @@ import pytest
 from flyteidl.core import tasks_pb2
 
 from propwash.api.flyte.literals import struct_values
-from propwash.sdk import FlyteDataset, FlyteDialect, FlyteDone, FlyteTask, TemplateError, Value
+from propwash.sdk import (
+    Column,
+    FlyteDataset,
+    FlyteDialect,
+    FlyteDone,
+    FlyteInput,
+    FlyteKind,
+    FlyteTask,
+    Json,
+    TemplateError,
+    Value,
+)
 from propwash_aws.serverless import ServerlessHandler
 from propwash_aws.serverless.flyte import JobRunTasks
 from propwash_bigquery import BigQueryHandler
@@ -36,6 +49,15 @@ REAL: dict[str, dict[str, Any]] = {
 }
 """In place of the templates' made-up names, which are too short to be real."""
 INPUTS: dict[str, Value] = {"f": 0.5, "name": "x", "ok": True, "version": 3, "n": 7}
+
+
+def kwargs(given: Any) -> dict[str, Any]:
+    return {"statement": "SELECT 1", "custom": {"connection_kwargs": given}}
+
+
+def pickled(statement: str) -> dict[str, Any]:
+    declared = FlyteInput(kind=FlyteKind.LIST, element=FlyteInput(kind=FlyteKind.PICKLE))
+    return {"statement": statement, "inputs": {"a": b"\x80"}, "input_types": {"a": declared}}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +94,11 @@ def test_what_the_sdks_serialise_is_a_valid_spec(name: str) -> None:
         assert asked.account == {"region": "us-east-1"}
 
 
+JOINED = 'CONCAT("it\'s ", CAST(@a AS STRING))'
+THREE = "'" * 3
+QUOTED = "SELECT TO_VARCHAR(?), '', ('it''s ' || TO_VARCHAR(?) || '%!')"
+
+
 @pytest.mark.parametrize(
     ("statement", "inputs", "expected", "names"),
     [
@@ -80,6 +107,17 @@ def test_what_the_sdks_serialise_is_a_valid_spec(name: str) -> None:
         ("SELECT %(a)s, %(b)s, %(a)s, '5%%'", {"a": 1, "b": 2}, "SELECT ?, ?, ?, '5%'", ("a", "b", "a")),
         ("SELECT {{ .inputs.a }} + {{.inputs.b}}", {"a": 1, "b": 2}, "SELECT ? + ?", ("a", "b")),
         ("SELECT 5 % 2", {"a": 1}, "SELECT 5 % 2", ()),
+        ("SELECT '%(a)s', '', 'it''s %(b)s%%!'", {"a": 1, "b": 2}, QUOTED, ("a", "b")),
+        ("SELECT '%%(a)s', \"c%%\"", {"a": 1}, "SELECT '%(a)s', \"c%%\"", ()),
+        ("SELECT X'CA' OR'%(a)s'", {"a": 1}, "SELECT X'CA' OR TO_VARCHAR(?)", ("a",)),
+        ("SELECT %(a)s, 'it %(z)s", {"a": 1}, "SELECT ?, 'it %(z)s", ("a",)),
+        ("SELECT 1 -- %(a)s, %(z)s", {"a": 1}, "SELECT 1 -- %(a)s, %(z)s", ()),
+        (
+            "SELECT /* {{ .inputs.z }} */ %(a)s // it's",
+            {"a": 1},
+            "SELECT /* {{ .inputs.z }} */ ? // it's",
+            ("a",),
+        ),
     ],
 )
 def test_placeholders_of_a_statement_become_bind_variables(
@@ -88,6 +126,135 @@ def test_placeholders_of_a_statement_become_bind_variables(
     asked = StatementTasks().request(FlyteTask(task_type="snowflake", statement=statement, inputs=inputs))
     assert (asked.spec["statement"], asked.spec.get("bindings", ())) == (expected, names)
     assert set(asked.inputs) == set(names)
+
+
+def test_a_list_stands_for_its_elements_and_a_null_has_the_declared_type() -> None:
+    whole = FlyteInput(kind=FlyteKind.INTEGER)
+    asked = StatementTasks().request(
+        FlyteTask(
+            task_type="snowflake",
+            statement="SELECT %(n)s WHERE a IN (%(ns)s)",
+            inputs={"n": None, "ns": (1, None), "unused": 1},
+            input_types={"n": whole, "ns": FlyteInput(kind=FlyteKind.LIST, element=whole)},
+        )
+    )
+    assert asked.spec["statement"] == "SELECT ? WHERE a IN (?, ?)"
+    assert asked.spec["bindings"] == (
+        {"input": "n", "type": "FIXED"},
+        {"input": "ns", "element": 0},
+        {"input": "ns", "element": 1, "type": "FIXED"},
+    )
+    assert asked.inputs == {"n": None, "ns": (1, None)}
+
+
+def batch(statement: str, **inputs: Any) -> FlyteTask:
+    return FlyteTask(task_type="snowflake", statement=statement, custom={"batch": True}, inputs=inputs)
+
+
+def test_a_batch_repeats_its_row_of_values_for_each_element() -> None:
+    statement = (
+        "MERGE INTO t USING (SELECT * FROM VALUES (UPPER(%(a)s), ')', %(b)s)) AS s ON t.a = s.a -- VALUES ("
+    )
+    asked = StatementTasks().request(batch(statement, a=("x", "y"), b=(1, 2)))
+    row = "(UPPER(?), ')', ?)"
+    expected = f"MERGE INTO t USING (SELECT * FROM VALUES {row}, {row}) AS s ON t.a = s.a -- VALUES ("
+    assert asked.spec["statement"] == expected
+    bound = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+    assert asked.spec["bindings"] == tuple({"input": name, "element": number} for name, number in bound)
+    assert StatementTasks().request(batch("SELECT '5%%'")).spec["statement"] == "SELECT '5%%'"
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (batch("INSERT INTO t SELECT %(a)s", a=(1,)), "sql.statement: has 0 of VALUES (...)"),
+        (batch("VALUES (%(a)s) UNION VALUES (%(a)s)", a=(1,)), "sql.statement: has 2 of VALUES (...)"),
+        (batch("INSERT INTO %(a)s VALUES (%(a)s)", a=(1,)), "sql.statement: %(a)s stands outside of VALUES"),
+        (batch("VALUES (%(b)s)", a=(1,)), "sql.statement: %(b)s names no input"),
+        (batch("VALUES (%(a)s)", a=()), "custom.batch: wants at least one row"),
+        (batch("VALUES (%(a)s)", a="abc"), "custom.batch: wants lists, and inputs.a is none"),
+        (
+            batch("VALUES (%(a)s)", a=(1,), b=(1, 2)),
+            "custom.batch: wants lists of one length: a has 1, b has 2",
+        ),
+    ],
+)
+def test_a_batch_that_cannot_be_expanded_says_why(task: FlyteTask, said: str) -> None:
+    with pytest.raises(TemplateError) as raised:
+        StatementTasks().request(task)
+    assert str(raised.value).startswith(said)
+
+
+def test_tags_and_counts_among_the_session_parameters_have_fields_of_their_own() -> None:
+    given = {"session_parameters": {"query_tag": "t", "MULTI_STATEMENT_COUNT": 2, "x": 1}, "timezone": "UTC"}
+    asked = StatementTasks().request(FlyteTask(task_type="snowflake", **kwargs(given)))
+    assert (asked.spec["query_tag"], asked.spec["statement_count"]) == ("t", 2)
+    assert asked.spec["session_parameters"] == {"X": 1, "TIMEZONE": "UTC"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT {{.inputs.a}} + {{ .Inputs.a }}", "SELECT @a + @a"),
+        ("SELECT '{{ .inputs.a }}', \"it's {{ .inputs.a }}\"", "SELECT CAST(@a AS STRING), " + JOINED),
+        ("SELECT r'\\{{ .inputs.a }}'", "SELECT CONCAT(r'\\', CAST(@a AS STRING))"),
+        (f"SELECT {THREE}a'{{{{.inputs.a}}}}{THREE}", f"SELECT CONCAT({THREE}a'{THREE}, CAST(@a AS STRING))"),
+        (
+            "SELECT 1 # {{ .inputs.z }}\n, 2 -- {{ .inputs.z }}",
+            "SELECT 1 # {{ .inputs.z }}\n, 2 -- {{ .inputs.z }}",
+        ),
+        ("SELECT x OR'{{ .inputs.a }}'", "SELECT x OR CAST(@a AS STRING)"),
+        ("SELECT {{ .inputs.a }}, 'it {{ .inputs.z }}", "SELECT @a, 'it {{ .inputs.z }}"),
+        ("SELECT /* {{ .inputs.z }} */ 'it\\'s', %(a)s", "SELECT /* {{ .inputs.z }} */ 'it\\'s', %(a)s"),
+    ],
+)
+def test_placeholders_of_a_query_become_parameters(statement: str, expected: str) -> None:
+    asked = QueryTasks().request(FlyteTask(task_type="b", statement=statement, inputs={"a": 1}))
+    assert asked.spec["query"] == expected
+
+
+@pytest.mark.parametrize("unit", ["'\\'", "''", '"', "$$", "/*", "{{ ", "%(a", "VALUES ", "r'", "`", "\\"])
+@pytest.mark.parametrize("start", ["", "'"])
+@pytest.mark.parametrize("system", ["bigquery", "snowflake"])
+def test_a_statement_of_fragments_is_read_in_no_time(system: str, start: str, unit: str) -> None:
+    began_at = time.perf_counter()
+    task = FlyteTask(task_type=system, statement=start + unit * 20_000, inputs={"a": (1,)})
+    with contextlib.suppress(TemplateError):
+        TASKS[system].request(task)
+    assert time.perf_counter() - began_at < 1.0
+
+
+def test_parameters_of_the_configuration_stand_beside_the_inputs_or_declare_their_types() -> None:
+    day: Json = {"name": "Day", "parameterType": {"type": "DATE"}, "parameterValue": {"value": None}}
+    least: Json = {"name": "least", "parameterType": {"type": "INT64"}, "parameterValue": {"value": "3"}}
+    null: Json = {"name": "null", "parameterType": {"type": "DATE"}, "parameterValue": {"value": None}}
+    whole, text = FlyteInput(kind=FlyteKind.INTEGER), FlyteInput(kind=FlyteKind.STRING)
+    asked = QueryTasks().request(
+        FlyteTask(
+            task_type="b",
+            statement="SELECT 1",
+            custom={"Location": None, "priority": None, "queryParameters": (day, least, null)},
+            inputs={"day": "2024-02-29", "n": None, "texts": (), "m": None, "k": 1},
+            input_types={
+                "n": whole,
+                "texts": FlyteInput(kind=FlyteKind.LIST, element=text),
+                "m": FlyteInput(kind=FlyteKind.MAP, element=whole),
+                "k": text,
+            },
+        )
+    )
+    assert asked.spec == {
+        "query": "SELECT 1",
+        "queryParameters": (
+            {"name": "Day", "parameterType": {"type": "DATE"}},
+            least,
+            null,
+            {"name": "n", "parameterType": {"type": "INT64"}},
+            {"name": "texts", "parameterType": {"type": "ARRAY", "arrayType": {"type": "STRING"}}},
+        ),
+    }
+    task = FlyteTask(task_type="b", statement="SELECT 1", custom={"queryParameters": 1})
+    assert QueryTasks().request(task).spec["queryParameters"] == 1
 
 
 @pytest.mark.parametrize(
@@ -100,8 +267,61 @@ def test_placeholders_of_a_statement_become_bind_variables(
         ("snowflake", {"statement": "x", "custom": {"account": 7}}, "custom.account: should be a text"),
         (
             "snowflake",
-            {"statement": "x", "custom": {"connection_kwargs": {"autocommit": True}}},
-            "custom.connection_kwargs.autocommit: is none of",
+            {"statement": "x", "custom": {"batch": "yes"}},
+            "custom.batch: should be true or false",
+        ),
+        ("snowflake", {"statement": "x", "custom": {"acount": "a"}}, "custom.acount: is none of account"),
+        ("snowflake", {"statement": "x", "config": {"acount": "a"}}, "config.acount: is none of account"),
+        ("snowflake", kwargs("x"), "custom.connection_kwargs: should be a map"),
+        (
+            "snowflake",
+            kwargs({"session_parameters": 1}),
+            "custom.connection_kwargs.session_parameters: should",
+        ),
+        ("snowflake", kwargs({"autocommit": False}), "custom.connection_kwargs.autocommit: every statement"),
+        ("snowflake", kwargs({"password": "p"}), "custom.connection_kwargs.password: credentials are those"),
+        (
+            "snowflake",
+            kwargs({"login_timeout": 9}),
+            "custom.connection_kwargs.login_timeout: is for Snowflake's",
+        ),
+        ("snowflake", kwargs({"user": "u"}), "custom.connection_kwargs.user: belongs into custom.user"),
+        ("snowflake", {"statement": "{{ .inputs.a }}"}, "sql.statement: {{ .inputs.a }} names no input"),
+        (
+            "snowflake",
+            {"statement": '"%(a)s"', "inputs": {"a": 1}},
+            'sql.statement: "%(a)s" has a placeholder',
+        ),
+        (
+            "snowflake",
+            {"statement": "$$%(a)s$$", "inputs": {"a": 1}},
+            "sql.statement: $$%(a)s$$ has a placeholder",
+        ),
+        (
+            "snowflake",
+            {"statement": "'%(a)s'", "inputs": {"a": (1, 2)}},
+            "sql.statement: %(a)s is a list, and",
+        ),
+        ("snowflake", {"statement": "%(a)s", "inputs": {"a": ()}}, "sql.statement: %(a)s is an empty list"),
+        ("snowflake", pickled("%(a)s"), "interface.inputs.a: is pickled by Python"),
+        ("bigquery", pickled("@a"), "interface.inputs.a: is pickled by Python"),
+        ("bigquery", {"statement": "x", "config": {"a": "b"}}, "config.a: a query's settings are in custom"),
+        ("bigquery", {"statement": "x", "custom": {"query": "y"}}, "custom.query: is another query than"),
+        (
+            "bigquery",
+            {"statement": "x", "custom": {"ProjectID": "a", "project": "b"}},
+            "custom.project: is what custom.ProjectID says",
+        ),
+        ("bigquery", {"statement": "{{ .inputs.a }}"}, "sql.statement: {{ .inputs.a }} names no input"),
+        (
+            "bigquery",
+            {"statement": "SELECT * FROM `d.{{ .inputs.a }}`", "inputs": {"a": "t"}},
+            "sql.statement: `d.{{ .inputs.a }}` has a placeholder where no parameter can stand",
+        ),
+        (
+            "bigquery",
+            {"statement": "SELECT b'{{ .inputs.a }}'", "inputs": {"a": "t"}},
+            "sql.statement: b'{{ .inputs.a }}' has a placeholder where no parameter can stand",
         ),
         ("emr", {"custom": {"application_id": "a"}}, "custom: should have one of spark_job_driver"),
         ("emr", {"custom": {"spark_job_driver": {"entryPoint": "a"}}}, "custom.application_id: is missing"),
@@ -122,12 +342,16 @@ def test_the_addresses_of_results_are_those_that_the_sdks_read() -> None:
     settings = {"user": "u", "account": "a", "warehouse": "W", "database": "D"}
     for is_v2, who in ((False, "u:a"), (True, "u/a")):
         done = FlyteDone(
-            outputs={"statement_handle": "h"},
+            outputs={
+                "statement_handle": "h",
+                "schema": ({"name": "A", "type": "fixed", "scale": 2}, {"name": "B", "type": "text"}),
+            },
             spec={"schema": "S", "database": "E"},
             settings=settings,
             is_v2=is_v2,
         )
-        expected = {"results": FlyteDataset(uri=f"snowflake://{who}/W/E/S/h")}
+        columns = (Column(name="A", type="FIXED(38,2)"), Column(name="B", type="TEXT"))
+        expected = {"results": FlyteDataset(uri=f"snowflake://{who}/W/E/S/h", columns=columns)}
         assert StatementTasks().outputs(done) == expected
     nothing = FlyteDone(outputs={}, spec={}, settings={}, is_v2=True)
     assert [task.outputs(nothing) for task in TASKS.values()] == [{}, {}, {}]

@@ -2,8 +2,9 @@
 
     python -m tests.witness.environments [NAME...]
 
-A witness is a public stand-in of a remote system that others wrote. Each has an environment of its own under .witness/,
-because their pins conflict with ours and with each other's, from a locked set in requirements/. Where one cannot be
+A witness is a public stand-in of a remote system that others wrote, or a library by which others speak to it or to us.
+Each has an environment of its own under .witness/, because their pins conflict with ours and with each other's, from a
+locked set in requirements/. Where one cannot be
 had, because an interpreter or the network is missing, the reason is written down and the tests skip with it; the
 command itself ends well, so that the rest of the tests run.
 """
@@ -27,10 +28,13 @@ _RETRIES = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One witness's environment. python is the version that it needs, "" for the one that runs this."""
+    """One witness's environment. python is the version that it needs, "" for the one that runs this; with is_newest it
+    is the newest that it takes, and the one that runs this serves where it is no newer.
+    """
 
     name: str
     python: str = ""
+    is_newest: bool = False
 
     @property
     def lock(self) -> Path:
@@ -79,8 +83,14 @@ class Environment:
         self._stamp.touch()
         return ""
 
+    def _base(self) -> Path | None:
+        newest = tuple(int(part) for part in self.python.split(".") if part)
+        if not newest or (self.is_newest and sys.version_info[:2] <= newest):
+            return Path(sys.executable)
+        return _interpreter(self.python)
+
     def _made(self) -> str:
-        base = _interpreter(self.python) if self.python else Path(sys.executable)
+        base = self._base()
         if base is None:
             return f"the witness {self.name} needs Python {self.python}, which is not on this machine"
         if fault := _ran([base, "-m", "venv", "--without-pip", self.folder], within_s=60.0):
@@ -105,7 +115,10 @@ MOTO = Environment(name="moto")
 BIGQUERY = Environment(name="bigquery", python="3.13")
 DISCOVERY = Environment(name="discovery")
 """No stand-in: the library that ships the discovery documents of Google's APIs."""
-ALL = (MOTO, BIGQUERY, DISCOVERY)
+FLYTEKIT = Environment(name="flytekit", python="3.12", is_newest=True)
+FLYTE = Environment(name="flyte")
+"""No stand-ins either: the SDKs of Flyte 1 and Flyte 2, whose own task classes write the templates that we are sent."""
+ALL = (MOTO, BIGQUERY, DISCOVERY, FLYTEKIT, FLYTE)
 
 
 def _interpreter(version: str) -> Path | None:

@@ -9,6 +9,10 @@ from propwash_bigquery.sandbox.errors import BigQueryError
 from propwash_bigquery.sandbox.types import engine_type, quoted
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
+_INTERVAL = re.compile(
+    r"(?P<years>[+-]?\d+)-(?P<months>\d+) (?P<days>[+-]?\d+) (?P<sign>[+-]?)(?P<time>\d+:\d+:\d+(\.\d+)?)"
+)
+"""GoogleSQL reference, "Data types": the canonical form Y-M D H:M:S.F."""
 
 
 def parameter_expressions(query: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
@@ -79,6 +83,19 @@ def _scalar(name: str, text: str, target: str) -> str:
         if not _BASE64.fullmatch(text):
             raise BigQueryError("invalid", f"Invalid value for type BYTES: {text}", location="parameters")
         return f"from_base64({literal})"
+    if name == "INTERVAL":
+        return _interval(text)
     if name in {"TIMESTAMP", "DATETIME"} and text.endswith(" UTC"):
         literal = f"'{text[:-4]}+00'"
     return f"CAST({literal} AS {target})"
+
+
+def _interval(text: str) -> str:
+    found = _INTERVAL.fullmatch(text)
+    if found is None:
+        raise BigQueryError("invalid", f"Invalid value for type INTERVAL: {text}", location="parameters")
+    months = "-" if found["years"].startswith("-") else ""
+    return (
+        f"(to_years({int(found['years'])}) + to_months({months}{int(found['months'])}) + to_days({int(found['days'])})"
+        f" + CAST('{found['sign'].strip('+')}{found['time']}' AS INTERVAL))"
+    )

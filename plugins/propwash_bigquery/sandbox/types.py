@@ -153,10 +153,19 @@ def _scalar(value: Any) -> str:
         case datetime.datetime() | datetime.date() | datetime.time():
             return value.isoformat()
         case datetime.timedelta():
-            seconds = value.seconds
-            return f"0-0 {value.days} {seconds // 3600}:{seconds // 60 % 60}:{seconds % 60}"
+            return _interval(value)
         case _:
             return str(value)
+
+
+def _interval(value: datetime.timedelta) -> str:
+    # Days and time have their signs apart: minus 90 minutes are no days and -1:30:0.
+    whole, day = abs(value), datetime.timedelta(days=1)
+    sign = "-" if value < datetime.timedelta() else ""
+    days, rest = whole.days, whole % day
+    seconds, fraction = rest.seconds, f".{rest.microseconds:06d}" if rest.microseconds else ""
+    time = f"{seconds // 3600}:{seconds // 60 % 60}:{seconds % 60}{fraction}"
+    return f"0-0 {sign if days else ''}{days} {sign if rest else ''}{time}"
 
 
 def _instant(microseconds: int, form: TimestampForm) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -35,6 +36,38 @@ class FlyteContainer:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
+class FlyteKind(enum.Enum):
+    """What a task's interface says that an input is. Enumerations are texts; files and tables are their addresses."""
+
+    INTEGER = "INTEGER"
+    FLOAT = "FLOAT"
+    STRING = "STRING"
+    BOOLEAN = "BOOLEAN"
+    DATETIME = "DATETIME"
+    DURATION = "DURATION"
+    BINARY = "BINARY"
+    LIST = "LIST"
+    MAP = "MAP"
+    PICKLE = "PICKLE"
+    """An object in Python's own form, which nothing but Python reads."""
+    OTHER = "OTHER"
+    """Such as one of several kinds, or a structure without declared members."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlyteInput:
+    """An input as the task's interface declares it. What is optional is told as what it is where it is given."""
+
+    kind: FlyteKind
+    element: FlyteInput | None = None
+    """Of a list, and of a map."""
+
+    @property
+    def is_pickled(self) -> bool:
+        """Whether Python alone can read it, or an element of it."""
+        return self.kind is FlyteKind.PICKLE or (self.element is not None and self.element.is_pickled)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlyteTask:
     """What arrives: whole numbers of custom are integers again, inputs are values."""
@@ -46,6 +79,8 @@ class FlyteTask:
     custom: Mapping[str, Json] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Value] = field(default_factory=dict)
+    input_types: Mapping[str, FlyteInput] = field(default_factory=dict)
+    """As the interface declares them: a null and an empty list tell no type themselves."""
     container: FlyteContainer | None = None
     output_prefix: str = ""
     """Where Flyte looks for the files of outputs of what writes its own."""

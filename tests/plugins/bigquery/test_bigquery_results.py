@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 
 import pytest
@@ -60,13 +61,17 @@ async def test_results_of_a_live_job_are_not_there_yet(rig: BigQueryRig) -> None
 
 
 async def test_inputs_are_bound(rig: BigQueryRig) -> None:
-    query = "SELECT @n + 1 AS n, @s AS s, ARRAY_LENGTH(@ids) AS ids, @m.a AS a, @nothing IS NULL AS is_null"
+    query = (
+        "SELECT @n + 1 AS n, @s AS s, ARRAY_LENGTH(@ids) AS ids, @m.a AS a, @nothing IS NULL AS is_null,"
+        " @span AS span, @back AS back"
+    )
     inputs: dict[str, Value] = {"n": 1, "s": "it's", "ids": [1, 2], "m": {"a": True}, "nothing": None}
+    inputs |= {"span": dt.timedelta(hours=26, seconds=3.25), "back": dt.timedelta(minutes=-90)}
     job = await rig.handler.create(rig.request(query, inputs=inputs))
     await rig.settle()
     assert (await rig.look(job.meta)).phase is RemotePhase.SUCCEEDED
     page = await rig.handler.results(rig.connection, job.meta, "", 10)
-    assert page.rows == ((2, "it's", 2, True, True),)
+    assert page.rows == ((2, "it's", 2, True, True, "0-0 1 2:0:3.250000", "0-0 0 -1:30:0"),)
 
 
 async def test_input_that_cannot_be_bound_is_named(rig: BigQueryRig) -> None:

@@ -92,6 +92,33 @@ def test_an_input_that_does_not_fit_is_named(value: Value, kind: str | None, sai
     assert said in str(raised.value)
 
 
+def test_one_element_of_a_list_is_bound_by_its_own_type() -> None:
+    elements: list[dict[str, Any]] = [{"element": 1}, {"element": 0}, {"element": 2, "type": "FIXED"}]
+    bindings = [{"input": "x", **one} for one in elements]
+    spec = SnowflakeSpec.model_validate({"statement": "SELECT ? IN (?, ?)", "bindings": bindings})
+    assert bound(spec, {"x": [1, "a", None]}) == {
+        "1": {"type": "TEXT", "value": "a"},
+        "2": {"type": "FIXED", "value": "1"},
+        "3": {"type": "FIXED", "value": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([1], "inputs.x: a binding names its element 1, and it has 1"),
+        ("ab", "inputs.x: a binding names its element 1, and it is no list"),
+        (["a", ["b"]], "inputs.x[1]: a list within a list cannot be bound"),
+        (["a", {"b": 1}], "inputs.x[1]: a map cannot be bound"),
+    ],
+)
+def test_an_element_that_is_not_there_or_does_not_fit_is_named(value: Value, said: str) -> None:
+    spec = SnowflakeSpec.model_validate({"statement": "?", "bindings": [{"input": "x", "element": 1}]})
+    with pytest.raises(InputError) as raised:
+        bound(spec, {"x": value})
+    assert str(raised.value).startswith(said)
+
+
 async def test_the_body_has_what_the_spec_and_the_connection_say() -> None:
     async with snowflake_rig(role="LOADER", session_parameters={"timezone": "UTC", "week_start": 1}) as rig:
         request = rig.request(

@@ -77,6 +77,15 @@ def test_states_of_a_read(code: str, is_running: bool, phase: RemotePhase) -> No
     assert ("not known here" in (told.message or "")) is (code == "333399")
 
 
+@pytest.mark.parametrize(("count", "is_told"), [(0, False), (1, True), (200, True), (201, False)])
+def test_the_outputs_have_the_columns_unless_there_are_too_many(count: int, is_told: bool) -> None:
+    column = {"name": "SHARE", "type": "fixed", "precision": 38, "scale": 2, "nullable": True}
+    answer = {"resultSetMetaData": {"numRows": 1, "rowType": [column] * count}}
+    found = Statement(handle="h", is_running=False, code="090001", message="", created_ms=0, answer=answer)
+    told = of_statement(found, ()).outputs.get("schema")
+    assert told == (({"name": "SHARE", "type": "fixed", "scale": 2},) * count if is_told else None)
+
+
 @pytest.mark.parametrize("code", sorted(RULES))
 def test_codes_of_failed_statements(code: str) -> None:
     told = of_error(RemoteError(status=422, code=code, message="said"), ())

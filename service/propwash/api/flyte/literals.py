@@ -1,4 +1,8 @@
-"""Flyte's literals as values. Source: flyteidl.core, literals.proto."""
+"""Flyte's literals as values.
+
+Source: flyteidl.core, literals.proto. The SDKs write a dict or a dataclass as msgpack, in a binary literal with that
+tag (flytekit and flyte-sdk, type engine: DictTransformer, DataclassTransformer).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 
+import msgpack
 from flyteidl.core import literals_pb2
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.struct_pb2 import Value as StructValue
@@ -15,6 +20,9 @@ from propwash.sdk import Value
 
 _EXACT = 2**53
 """Whole numbers of a Struct are exact up to here."""
+_MSGPACK = "msgpack"
+_AS_DATETIME = 3
+"""msgpack's own word for an instant with its zone."""
 
 
 class LiteralError(ValueError):
@@ -62,10 +70,31 @@ def _scalar(scalar: literals_pb2.Scalar, path: str) -> Value:
             return scalar.schema.uri
         case "union":
             return value_of(scalar.union.value, path)
+        case "binary" if scalar.binary.tag == _MSGPACK:
+            return _unpacked(scalar.binary.value, path)
         case "binary":
             return scalar.binary.value
         case kind:
             raise LiteralError(f"{path}: is a scalar of kind {kind or 'none'}, which cannot be an input")
+
+
+def _unpacked(packed: bytes, path: str) -> Value:
+    try:
+        return _value(msgpack.unpackb(packed, strict_map_key=False, timestamp=_AS_DATETIME))
+    except (ValueError, msgpack.UnpackException) as error:
+        raise LiteralError(f"{path}: is no msgpack, as its tag says: {error}") from error
+
+
+def _value(unpacked: object) -> Value:
+    match unpacked:
+        case None | bool() | int() | float() | str() | bytes() | dt.datetime():
+            return unpacked
+        case Mapping():
+            return {str(name): _value(one) for name, one in unpacked.items()}
+        case list():
+            return tuple(_value(one) for one in unpacked)
+        case _:
+            raise ValueError(f"a {type(unpacked).__name__} is no value")
 
 
 def _primitive(primitive: literals_pb2.Primitive, path: str) -> Value:

@@ -7,6 +7,7 @@ task's interface declares for it; where that names no columns, those that the re
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 
 from flyteidl.admin import agent_pb2
@@ -19,9 +20,17 @@ from propwash.api.flyte.literals import plain
 from propwash.sdk import Column, FlyteDataset, FlyteOutputs, Value
 
 _COLUMNS: dict[str, types_pb2.SimpleType] = {
-    **dict.fromkeys(("INT64", "INTEGER", "FIXED", "NUMBER", "BIGINT"), types_pb2.INTEGER),
-    **dict.fromkeys(("FLOAT64", "FLOAT", "REAL", "DOUBLE", "NUMERIC", "BIGNUMERIC"), types_pb2.FLOAT),
-    **dict.fromkeys(("STRING", "TEXT", "VARCHAR"), types_pb2.STRING),
+    **dict.fromkeys(
+        ("INT64", "INTEGER", "INT", "BIGINT", "FIXED", "NUMBER", "SMALLINT", "TINYINT", "BYTEINT"),
+        types_pb2.INTEGER,
+    ),
+    **dict.fromkeys(
+        ("FLOAT64", "FLOAT", "REAL", "DOUBLE", "NUMERIC", "BIGNUMERIC", "DECIMAL", "BIGDECIMAL"),
+        types_pb2.FLOAT,
+    ),
+    **dict.fromkeys(
+        ("STRING", "TEXT", "VARCHAR", "CHAR", "TIME", "GEOGRAPHY", "GEOMETRY", "RANGE"), types_pb2.STRING
+    ),
     **dict.fromkeys(("BOOL", "BOOLEAN"), types_pb2.BOOLEAN),
     **dict.fromkeys(
         ("TIMESTAMP", "DATETIME", "DATE", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"),
@@ -30,7 +39,11 @@ _COLUMNS: dict[str, types_pb2.SimpleType] = {
     **dict.fromkeys(("INTERVAL",), types_pb2.DURATION),
     **dict.fromkeys(("BYTES", "BINARY"), types_pb2.BINARY),
 }
-"""The remote systems' own names of types. What is not here, such as nested data, is a STRUCT."""
+"""The remote systems' own names of types. What is not here, such as nested data, is a STRUCT; a time of day has no type
+in Flyte, and is a text.
+"""
+_TYPE = re.compile(r"(?P<name>\w+) *(?:\( *\d+ *(?:, *(?P<scale>\d+) *)?\))?(?:<(?P<inner>.*)>)?")
+"""Such as FIXED(38,2), ARRAY<INT64>, STRUCT<a INT64>."""
 
 
 def memo_of(template: tasks_pb2.TaskTemplate) -> bytes:
@@ -100,5 +113,19 @@ def _dataset(dataset: FlyteDataset, declared: types_pb2.LiteralType) -> literals
 
 
 def _column(column: Column) -> types_pb2.StructuredDatasetType.DatasetColumn:
-    kind = types_pb2.LiteralType(simple=_COLUMNS.get(column.type.upper(), types_pb2.STRUCT))
-    return types_pb2.StructuredDatasetType.DatasetColumn(name=column.name, literal_type=kind)
+    return types_pb2.StructuredDatasetType.DatasetColumn(
+        name=column.name, literal_type=_literal_type(column.type)
+    )
+
+
+def _literal_type(told: str) -> types_pb2.LiteralType:
+    found = _TYPE.fullmatch(told.strip().upper())
+    if found is None:
+        return types_pb2.LiteralType(simple=types_pb2.STRUCT)
+    if found["name"] == "ARRAY" and found["inner"]:
+        return types_pb2.LiteralType(collection_type=_literal_type(found["inner"]))
+    kind = _COLUMNS.get(found["name"], types_pb2.STRUCT)
+    if kind == types_pb2.INTEGER and int(found["scale"] or 0):
+        # Flyte has no exact fractions.
+        kind = types_pb2.FLOAT
+    return types_pb2.LiteralType(simple=kind)

@@ -15,6 +15,7 @@ from flyteidl.core import tasks_pb2
 from propwash.api.digests import digest_of
 from propwash.api.errors import ApiError
 from propwash.api.flyte.adoption import Adopter
+from propwash.api.flyte.interfaces import input_types
 from propwash.api.flyte.keys import (
     AboutTask,
     Foreign,
@@ -179,6 +180,7 @@ class Tasks:
             custom=struct_values(template.custom),
             config=dict(template.config),
             inputs=inputs,
+            input_types=input_types(template.interface),
             container=_container(template) if template.HasField("container") else None,
             output_prefix=request.output_prefix,
             environment=environment(request.task_execution_metadata),
