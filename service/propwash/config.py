@@ -84,12 +84,25 @@ class EngineSettings(_Section):
     deletes: LimitSettings = LimitSettings(
         rate=EngineOptions().deletes.rate, burst=EngineOptions().deletes.burst
     )
+    breaker_failures: pydantic.PositiveInt = EngineOptions().breaker_failures
+    breaker_after_s: pydantic.PositiveFloat = EngineOptions().breaker_after_s
+    breaker_executions: pydantic.PositiveInt = EngineOptions().breaker_executions
+    breaker_first_s: pydantic.PositiveFloat = EngineOptions().breaker_first_s
+    breaker_longest_s: pydantic.PositiveFloat = EngineOptions().breaker_longest_s
     observe_gather_s: pydantic.PositiveFloat = EngineOptions().observe_gather_s
     sweep_every_s: pydantic.PositiveFloat = EngineOptions().sweep_every_s
     orphan_settle_s: pydantic.PositiveFloat = EngineOptions().orphan_settle_s
     keep_ended_s: pydantic.PositiveFloat = EngineOptions().keep_ended_s
     keep_changes_s: pydantic.PositiveFloat = EngineOptions().keep_changes_s
     purge_every_s: pydantic.PositiveFloat = EngineOptions().purge_every_s
+
+    @pydantic.field_validator("breaker_longest_s")
+    @classmethod
+    def _longest(cls, value: float, info: pydantic.ValidationInfo) -> float:
+        first_s = info.data.get("breaker_first_s", value)
+        if value < first_s:
+            raise ValueError(f"must be at least breaker_first_s, which is {first_s:g}")
+        return value
 
     def options(self) -> EngineOptions:
         """The same as the engine takes it."""

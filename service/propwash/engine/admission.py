@@ -22,6 +22,7 @@ from propwash.core.model import (
 from propwash.core.names import remote_name
 from propwash.core.pool import Ledger, Overclaimed
 from propwash.engine.budgets import Budgets
+from propwash.engine.circuits import Circuits
 from propwash.engine.dry_run import dry_run
 from propwash.engine.ids import new_uid
 from propwash.engine.journal import Journal
@@ -60,6 +61,7 @@ class Admission:
         store: Store,
         handlers: Handlers,
         budgets: Budgets,
+        circuits: Circuits,
         journal: Journal,
         reconciler: Reconciler,
         ledger: Ledger,
@@ -69,6 +71,7 @@ class Admission:
         self._store = store
         self._handlers = handlers
         self._budgets = budgets
+        self._circuits = circuits
         self._journal = journal
         self._reconciler = reconciler
         self._ledger = ledger
@@ -141,6 +144,7 @@ class Admission:
             ),
             handlers=self._handlers,
             budgets=self._budgets,
+            circuits=self._circuits,
         )
         return record
 

@@ -12,6 +12,7 @@ from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundN
 from propwash.core.model import Execution, Fault, FaultKind, RemoteName
 from propwash.core.names import remote_name
 from propwash.engine.budgets import Budgets, CallClass
+from propwash.engine.circuits import Circuits, Permit, Source
 from propwash.engine.lanes import Call, Lane, Urgency, Work
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
@@ -20,6 +21,7 @@ from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument, JobRequest, Store, StoreError, TaskRequest
 
 _CLASS = {Verb.CREATE: CallClass.WRITE, Verb.FIND: CallClass.READ, Verb.DELETE: CallClass.DELETE}
+_SOURCE = {Verb.CREATE: Source.CREATE, Verb.FIND: Source.FIND, Verb.DELETE: Source.DELETE}
 _URGENCY = {Verb.CREATE: Urgency.NEW, Verb.FIND: Urgency.NEW, Verb.DELETE: Urgency.ABORT}
 
 
@@ -36,6 +38,7 @@ class Dispatcher:
         supervisor: Supervisor,
         options: EngineOptions,
         budgets: Budgets,
+        circuits: Circuits,
         observer: Observer,
         reply: Callable[[Entry, Verb, Event | None], None],
     ) -> None:
@@ -46,6 +49,7 @@ class Dispatcher:
         self._supervisor = supervisor
         self._options = options
         self._budgets = budgets
+        self._circuits = circuits
         self._observer = observer
         self._reply = reply
         self._lanes: dict[tuple[str, str, Verb], Lane] = {}
@@ -94,10 +98,10 @@ class Dispatcher:
             return None
         return partial(self._call, entry, effect, lane)
 
-    async def _call(self, entry: Entry, effect: Effect, lane: Lane) -> None:
+    async def _call(self, entry: Entry, effect: Effect, lane: Lane, permit: Permit) -> None:
         event = await self._answer(entry, effect)
-        if isinstance(event, Faulted):
-            lane.heed(event.fault)
+        fault = event.fault if isinstance(event, Faulted) else None
+        lane.heed(permit, fault, execution=entry.execution.uid)
         self._reply(entry, effect.verb, event)
 
     async def _answer(self, entry: Entry, effect: Effect) -> Event:
@@ -165,6 +169,8 @@ class Dispatcher:
                 supervisor=self._supervisor,
                 instrument=self._instrument,
                 budget=self._budgets.of(plan.task_type, plan.connection, _CLASS[verb]),
+                circuit=self._circuits.of(plan.task_type, plan.connection),
+                source=_SOURCE[verb],
                 concurrency=self._options.concurrency,
             )
         return self._lanes[key]

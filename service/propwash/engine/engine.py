@@ -9,6 +9,7 @@ from propwash.core.model import Execution, Instant, Waiting
 from propwash.core.pool import Ledger
 from propwash.engine.admission import Admission
 from propwash.engine.budgets import Budgets
+from propwash.engine.circuits import Circuits
 from propwash.engine.dispatch import Dispatcher
 from propwash.engine.journal import Journal
 from propwash.engine.observation import Observer
@@ -53,6 +54,13 @@ class Engine:
             withdraw_create=self._withdraw_create,
         )
         budgets = Budgets(clock=clock, handlers=handlers, options=options)
+        self._circuits = circuits = Circuits(
+            clock=clock,
+            handlers=handlers,
+            instrument=instrument,
+            supervisor=self._supervisor,
+            options=options,
+        )
         self._observer = Observer(
             clock=clock,
             handlers=handlers,
@@ -60,6 +68,7 @@ class Engine:
             supervisor=self._supervisor,
             options=options,
             budgets=budgets,
+            circuits=circuits,
             reply=self._reconciler.reply,
         )
         self._dispatcher = Dispatcher(
@@ -70,6 +79,7 @@ class Engine:
             supervisor=self._supervisor,
             options=options,
             budgets=budgets,
+            circuits=circuits,
             observer=self._observer,
             reply=self._reconciler.reply,
         )
@@ -81,12 +91,14 @@ class Engine:
             table=self._table,
             options=options,
             budgets=budgets,
+            circuits=circuits,
         )
         self.executions = Admission(
             clock=clock,
             store=store,
             handlers=handlers,
             budgets=budgets,
+            circuits=circuits,
             journal=self._journal,
             reconciler=self._reconciler,
             ledger=self._ledger,
@@ -131,6 +143,7 @@ class Engine:
         self._dispatcher.stop()
         self._observer.stop()
         self._sweeper.stop()
+        self._circuits.stop()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._dispatcher.quiet()
