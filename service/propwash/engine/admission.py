@@ -29,6 +29,7 @@ from propwash.engine.journal import Journal
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.repeats import differences
 from propwash.engine.table import Table
+from propwash.engine.waits import Waits
 from propwash.ports import (
     AdoptedJob,
     AlreadyEnded,
@@ -48,6 +49,7 @@ from propwash.ports import (
     Record,
     Refused,
     Store,
+    Wait,
 )
 
 
@@ -66,6 +68,7 @@ class Admission:
         reconciler: Reconciler,
         ledger: Ledger,
         table: Table,
+        waits: Waits,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -76,6 +79,7 @@ class Admission:
         self._reconciler = reconciler
         self._ledger = ledger
         self._table = table
+        self._waits = waits
         self._is_open = False
         self._undecided: set[asyncio.Future[CommitResult]] = set()
 
@@ -177,6 +181,10 @@ class Admission:
                 continue
             state = record.execution.state
             return _aborted(record) if isinstance(state, Done) else record
+
+    def waits(self, record: Record) -> Wait | None:
+        """What an execution waits for now; see ports.Executions."""
+        return self._waits.of(record)
 
     async def newer_than(self, seq: int) -> int:
         """Return the newest committed sequence number as soon as it is greater than seq."""

@@ -75,6 +75,12 @@ class Circuit:
         """Since when and why calls are held back, and when the next is tried; None where they are not."""
         return self._breaker.opened
 
+    @property
+    def next_try_at(self) -> Instant | None:
+        """When the next call may go; None where a probe is under way, or nothing is held back."""
+        state = self._breaker.state
+        return state.until if isinstance(state, Open) else None
+
     def admits(self, source: Source, wake: Callable[[], None]) -> bool:
         """Whether a call may go now; where not, wake is called once, when it is worth asking again."""
         if self._breaker.may_send(self._clock.now()):

@@ -19,6 +19,7 @@ from propwash.engine.retention import purge_for_ever
 from propwash.engine.supervision import Supervisor
 from propwash.engine.sweep import Sweeper
 from propwash.engine.table import Entry, Table
+from propwash.engine.waits import Waits
 from propwash.ports import Clock, Handlers, Instrument, Store
 
 
@@ -103,6 +104,14 @@ class Engine:
             reconciler=self._reconciler,
             ledger=self._ledger,
             table=self._table,
+            waits=Waits(
+                clock=clock,
+                table=self._table,
+                ledger=self._ledger,
+                budgets=budgets,
+                circuits=circuits,
+                dispatcher=self._dispatcher,
+            ),
         )
 
     async def start(self) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import enum
 import heapq
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from propwash.core.model import Fault, Instant
 from propwash.engine.budgets import Budget
 from propwash.engine.circuits import Circuit, Permit, Source
+from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
 from propwash.ports import Clock, Instrument
 
@@ -75,6 +76,7 @@ class Lane:
         self._concurrency = concurrency
         self._queue: list[Call] = []
         self._count = 0
+        self._positions = Snapshot(clock, self._count_waiting)
         self._running = 0
         self._is_timing = False
         self._is_stopped = False
@@ -95,6 +97,11 @@ class Lane:
             self._budget.heed(fault)
         self._circuit.end(permit, fault, executions=(execution,))
 
+    def ahead(self, call: Call) -> int:
+        """How many calls go before one that waits."""
+        behind_all = max(len(self._queue) - 1, 0)
+        return min(self._positions.value().get(call.number, behind_all), behind_all)
+
     def stop(self) -> None:
         """Start no more calls; what is queued stays where it is, in the store's states."""
         self._is_stopped = True
@@ -102,6 +109,10 @@ class Lane:
     async def quiet(self) -> None:
         """Return when no call is in flight."""
         await self._quiet.wait()
+
+    def _count_waiting(self) -> Mapping[int, int]:
+        wanted = sorted(call for call in self._queue if call.start is not _nothing)
+        return {call.number: position for position, call in enumerate(wanted)}
 
     def _pump(self) -> None:
         while (

@@ -12,6 +12,7 @@ from propwash.core.model import Fault, FaultKind, Instant, Observation
 from propwash.engine.budgets import Budget, Budgets, CallClass
 from propwash.engine.circuits import Circuit, Circuits, Permit, Source
 from propwash.engine.options import EngineOptions
+from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
 from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument
@@ -23,8 +24,9 @@ TURN = 100
 class _Batch:
     """What waits for one handler and connection."""
 
-    def __init__(self, budget: Budget, circuit: Circuit) -> None:
+    def __init__(self, clock: Clock, budget: Budget, circuit: Circuit) -> None:
         self.waiting: dict[Entry, effects.Observe] = {}
+        self.positions = Snapshot(clock, lambda: {entry: place for place, entry in enumerate(self.waiting)})
         self.budget = budget
         self.circuit = circuit
         self.is_active = False
@@ -61,13 +63,12 @@ class Observer:
 
     def put(self, entry: Entry, effect: effects.Observe) -> None:
         """Have a job observed; the answer comes through reply, exactly once."""
-        plan = entry.execution.plan
-        key = (self._handlers.handler_key(plan.task_type), plan.connection)
+        plan, key = entry.execution.plan, self._key(entry)
         batch = self._batches.get(key)
         if batch is None:
             budget = self._budgets.of(plan.task_type, plan.connection, CallClass.READ)
             circuit = self._circuits.of(plan.task_type, plan.connection)
-            batch = self._batches[key] = _Batch(budget, circuit)
+            batch = self._batches[key] = _Batch(self._clock, budget, circuit)
         batch.waiting[entry] = effect
         if not batch.is_active and not self._is_stopped:
             batch.is_active = True
@@ -76,6 +77,17 @@ class Observer:
             name = f"observe {key[0]}/{key[1]}"
             self._supervisor.spawn(self._run(batch, plan.task_type, plan.connection), name)
 
+    def ahead(self, entry: Entry) -> int | None:
+        """How many calls go before the one that observes it; None where it does not wait for any."""
+        batch = self._batches.get(self._key(entry))
+        if batch is None or entry not in batch.waiting:
+            return None
+        behind_all = len(batch.waiting) - 1
+        place = min(batch.positions.value().get(entry, behind_all), behind_all)
+        task_type = entry.execution.plan.task_type
+        is_batched = self._handlers.is_batched(task_type)
+        return place // self._handlers.batch_size(task_type) if is_batched else place
+
     def stop(self) -> None:
         """Start no more calls."""
         self._is_stopped = True
@@ -83,6 +95,10 @@ class Observer:
     async def quiet(self) -> None:
         """Return when no call is in flight."""
         await self._quiet.wait()
+
+    def _key(self, entry: Entry) -> tuple[str, str]:
+        plan = entry.execution.plan
+        return self._handlers.handler_key(plan.task_type), plan.connection
 
     def _may_call(self) -> bool:
         return not self._is_stopped

@@ -32,10 +32,18 @@ PHASES: dict[Phase, execution_pb2.TaskExecution.Phase] = {
 }
 
 
-def resource(record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs) -> agent_pb2.Resource:
-    """What Flyte is told of an execution; outputs are what it gave where it succeeded."""
+def resource(
+    record: Record,
+    *,
+    links: tuple[Link, ...],
+    outputs: FlyteOutputs,
+    waiting: tuple[str, str] | None = None,
+) -> agent_pb2.Resource:
+    """What Flyte is told of an execution; outputs are what it gave where it succeeded, waiting is reason and message
+    where more is known than the record tells.
+    """
     execution = record.execution
-    reason, message = standing(execution)
+    reason, message = waiting or standing(execution)
     told = f"{reason}: {message}" if reason and message else reason or message
     made = agent_pb2.Resource(phase=_phase(execution), message=told)
     for link in links:
