@@ -15,6 +15,7 @@ import pydantic
 import yaml
 
 from propwash.api.options import ApiOptions
+from propwash.core.model import Claim
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.handlers.connections import ConfiguredConnection, Scope, conflicts
 from propwash.sdk import CallLimits, Connection, Json, Rate
@@ -84,12 +85,22 @@ class EngineSettings(_Section):
     deletes: LimitSettings = LimitSettings(
         rate=EngineOptions().deletes.rate, burst=EngineOptions().deletes.burst
     )
+    breaker_failures: pydantic.PositiveInt = EngineOptions().breaker_failures
+    breaker_after_s: pydantic.PositiveFloat = EngineOptions().breaker_after_s
+    breaker_executions: pydantic.PositiveInt = EngineOptions().breaker_executions
+    breaker_first_s: pydantic.PositiveFloat = EngineOptions().breaker_first_s
+    breaker_longest_s: pydantic.PositiveFloat = EngineOptions().breaker_longest_s
     observe_gather_s: pydantic.PositiveFloat = EngineOptions().observe_gather_s
     sweep_every_s: pydantic.PositiveFloat = EngineOptions().sweep_every_s
     orphan_settle_s: pydantic.PositiveFloat = EngineOptions().orphan_settle_s
     keep_ended_s: pydantic.PositiveFloat = EngineOptions().keep_ended_s
     keep_changes_s: pydantic.PositiveFloat = EngineOptions().keep_changes_s
     purge_every_s: pydantic.PositiveFloat = EngineOptions().purge_every_s
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> EngineSettings:
+        self.options()
+        return self
 
     def options(self) -> EngineOptions:
         """The same as the engine takes it."""
@@ -153,6 +164,9 @@ class ConnectionSettings(_Section):
     """How long after a create was sent the remote system may still apply it, or still not show it: seconds; the
     handler's own where not given. Until then no second create is sent after a lost answer."""
 
+    claims: dict[str, pydantic.PositiveInt] = {}
+    """Units by pool that every execution on it holds while its job may run, besides what its handler claims."""
+
     def connection(self, name: str) -> ConfiguredConnection:
         """The same as the handler host takes it."""
         return ConfiguredConnection(
@@ -167,6 +181,7 @@ class ConnectionSettings(_Section):
             only_for=tuple(one.scope() for one in self.only_for),
             limits=self.limits.limits(),
             settle_s=self.settle_s,
+            claims=tuple(Claim(pool=pool, units=units) for pool, units in self.claims.items()),
         )
 
 
@@ -236,7 +251,7 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Se
         # Without inputs: a secret that was put in the wrong place must not be shown.
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise ConfigError([_line(dict(fault)) for fault in faults]) from None
-    if faulty := conflicts(settings.configured_connections()):
+    if faulty := conflicts(settings.configured_connections(), pools=settings.engine.pools):
         raise ConfigError([f"connections: {line}" for line in faulty])
     return settings
 

@@ -46,6 +46,7 @@ from propwash.ports import (
     Scope,
     SnapshotPart,
     StoredChange,
+    Wait,
 )
 from tests.api.api_fake_host import NOW, FakeHandlers
 
@@ -191,6 +192,7 @@ class FakeExecutions:
     handlers: FakeHandlers
     is_accepting: bool = True
     crash: Exception | None = None
+    waiting: dict[ExecutionName, Wait] = field(default_factory=dict)
     _uids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -219,6 +221,10 @@ class FakeExecutions:
                 return record
             raise AlreadyEnded(record)
         return self.end(name, OutcomeKind.ABORTED, message=message)
+
+    def waits(self, record: Record) -> Wait | None:
+        """What the test says."""
+        return self.waiting.get(record.name)
 
     async def newer_than(self, seq: int) -> int:
         """Wait for a commit."""

@@ -187,6 +187,22 @@ def test_a_configuration_that_holds(shell: Shell) -> None:
     assert json.loads(shell.run("config", "check", "-o", "json").stdout) == {"valid": True}
 
 
+def test_a_connection_may_claim_of_a_pool(shell: Shell) -> None:
+    night = look_out(claims={"slots": 2})
+    shell.path.write_text(
+        yaml.safe_dump({"engine": {"pools": {"slots": 2}}, "connections": {"night": night}})
+    )
+    (listed,) = json.loads(shell.run("connections", "list", "-o", "json").stdout)
+    assert listed["claims"] == {"slots": 2}
+
+
+def test_settings_of_the_engine_that_could_not_work_are_told(shell: Shell) -> None:
+    shell.path.write_text(yaml.safe_dump({"engine": {"breaker_first_s": 60, "breaker_longest_s": 20}}))
+    done = shell.run("config", "check")
+    assert done.exit_code == 2
+    assert done.stderr == "propwash: engine: breaker_longest_s must be at least breaker_first_s, not 20.0\n"
+
+
 def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
     shell.configure(
         night=look_out(
@@ -209,6 +225,7 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
         "only_for": [{"project": "sales"}, {"project": "labs"}],
         "limits": {"reads": {"rate": 5.0, "burst": 10.0}},
         "settle_s": 7.5,
+        "claims": {},
         "settings": {"token": "env:LOOK_OUT_TOKEN"},
     }
     table = shell.run("connections", "list").stdout.splitlines()
@@ -266,6 +283,11 @@ def test_an_unknown_name_is_told_which_there_are(shell: Shell) -> None:
             {"a": {"limits": {"read": {"rate": 1, "burst": 1}}}},
             "connections.a.limits.read: Extra inputs are not",
         ),
+        (
+            {"a": {"claims": {"slots": 2}}},
+            "connections: connection a claims 2 of pool slots, of which engine.pools has 0",
+        ),
+        ({"a": {"claims": {"slots": 0}}}, "connections.a.claims.slots: Input should be greater than 0"),
         ({"a": {"plugin": ""}}, "connections.a.plugin: String should have at least 1 character"),
         ({"a": {"password": TOKEN}}, "connections.a.password: Extra inputs are not permitted"),
     ],

@@ -131,7 +131,7 @@ def test_a_large_request_is_not_starved_by_small_ones() -> None:
     assert ledger.request(uid(1), [Claim(pool="p")]) == (uid(1),)
     assert ledger.request(uid(2), [Claim(pool="p", units=2)]) == ()
     assert ledger.request(uid(3), [Claim(pool="p")]) == ()
-    assert ledger.position(uid(3)) == 1
+    assert ledger.positions() == {"p": {uid(2): 1, uid(3): 2}}
     assert ledger.release(uid(1)) == (uid(2),)
     assert ledger.release(uid(2)) == (uid(3),)
 

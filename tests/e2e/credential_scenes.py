@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from propwash.api.translate import standing
-from propwash.core.model import Execution, Instant, Phase, Policy
+from propwash.core.model import Claim, Execution, Instant, Phase, Policy
 from propwash.engine.engine import Engine
 from propwash.engine.options import EngineOptions
 from propwash.handlers.connections import ConfiguredConnection, Connections
@@ -222,8 +222,10 @@ def is_in(phase: Phase) -> Callable[[Execution], bool]:
 
 
 @asynccontextmanager
-async def world(system: str, place: Path) -> AsyncIterator[World]:
-    """An engine over the system's stand-in; place is for the files of its credentials."""
+async def world(
+    system: str, place: Path, *, options: EngineOptions | None = None, claims: tuple[Claim, ...] = ()
+) -> AsyncIterator[World]:
+    """An engine over the system's stand-in; place is for the files of its credentials, claims are its connection's."""
     clock = FastClock()
     async with SCENES[system](clock, place) as scene:
         log = EngineLog(clock)
@@ -233,13 +235,17 @@ async def world(system: str, place: Path) -> AsyncIterator[World]:
         plugin = Plugin(name=system, make=lambda: (scene.handler,))
         host = HandlerHost(
             await load([given(plugin)]),
-            connections=Connections([ConfiguredConnection(plugin=system, connection=scene.connection)]),
+            connections=Connections(
+                [ConfiguredConnection(plugin=system, connection=scene.connection, claims=claims)]
+            ),
             clock=clock,
             instrument=log,
         )
         store = MemoryStore(owner="battery1")
         await store.open()
-        engine = Engine(clock=clock, store=store, handlers=host, instrument=log, options=EngineOptions())
+        engine = Engine(
+            clock=clock, store=store, handlers=host, instrument=log, options=options or EngineOptions()
+        )
         await engine.start()
         try:
             yield World(scene, store, engine, host)

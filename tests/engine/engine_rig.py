@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from propwash.core.effects import Effect
 from propwash.core.events import Event
-from propwash.core.model import Execution, OutcomeKind, Phase, Policy, Traits
+from propwash.core.model import Execution, Fault, OutcomeKind, Phase, Policy, Traits
 from propwash.engine.engine import Engine
 from propwash.engine.options import EngineOptions
 from propwash.handlers.connections import ConfiguredConnection, Connections
@@ -45,6 +45,8 @@ class EngineLog:
     failures: list[str] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
     sweeps: list[tuple[int, int]] = field(default_factory=list)
+    breakers: list[tuple[float, bool]] = field(default_factory=list)
+    """When one opened (True) or closed (False)."""
     forgotten: list[str] = field(default_factory=list)
     depths: dict[str, int] = field(default_factory=dict)
     pools: dict[str, tuple[int, int, int]] = field(default_factory=dict)
@@ -80,6 +82,18 @@ class EngineLog:
 
     def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
         self.pools[pool] = (capacity, occupied, waiting)
+
+    def breaker(
+        self,
+        *,
+        handler: str,
+        connection: str,
+        is_open: bool,
+        fault: Fault | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        if is_open or seconds:
+            self.breakers.append((self.clock.now(), is_open))
 
     def swept(self, *, task_type: str, connection: str, listed: int, orphans: int) -> None:
         self.sweeps.append((listed, orphans))

@@ -9,6 +9,7 @@ import pytest
 
 from propwash.core.model import ExecutionUid, Fault, FaultKind
 from propwash.engine.budgets import Budget
+from propwash.engine.circuits import Circuit, Permit, Source
 from propwash.engine.lanes import Lane, Urgency, Work
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.engine.supervision import Supervisor, TaskDied
@@ -146,11 +147,21 @@ class LaneRig:
             supervisor=self.supervisor,
             instrument=self.log,
             budget=Budget(self.clock, RateLimit(rate=rate, burst=burst)),
+            circuit=Circuit(
+                handler="h",
+                connection="c",
+                limits=EngineOptions().breaker_limits,
+                clock=self.clock,
+                instrument=self.log,
+                at=lambda at, do: None,
+            ),
+            source=Source.CREATE,
             concurrency=concurrency,
         )
 
     def put(self, name: str, urgency: Urgency = Urgency.NEW, *, is_wanted: bool = True) -> None:
-        async def call() -> None:
+        async def call(permit: Permit) -> None:
+            assert not permit.is_probe
             self.begun.append((name, round(self.clock.now() - self.start_at, 2)))
             await asyncio.sleep(1.0)
 
@@ -198,7 +209,7 @@ def test_a_lane_waits_for_its_throttle_and_heeds() -> None:
         await asyncio.sleep(10.0)
         assert [at for _, at in rig.begun] == pytest.approx([0, 0, 2, 4], abs=0.02)
         fault = Fault(kind=FaultKind.THROTTLED, reason="X", message="", retry_after_s=40.0)
-        rig.lane.heed(fault)
+        rig.lane.heed(Permit(0), fault, execution="e")
         rig.put("late")
         await asyncio.sleep(60.0)
         name, at = rig.begun[-1]

@@ -21,6 +21,8 @@ from google.protobuf import json_format
 from propwash.api.names import parse_name
 from propwash.api.options import ApiOptions
 from propwash.api.server import ApiServer
+from propwash.core.model import Claim
+from propwash.engine.options import EngineOptions
 from propwash.ports import ExecutionName
 from propwash.sandbox.faults import parse_rule
 from tests.api.api_fake_host import Heard
@@ -128,11 +130,20 @@ class Flyte:
 
 @asynccontextmanager
 async def flyte(
-    system: str, place: Path, *, is_v2: bool, options: ApiOptions = LOCAL
+    system: str,
+    place: Path,
+    *,
+    is_v2: bool,
+    options: ApiOptions = LOCAL,
+    engine: EngineOptions | None = None,
+    claims: tuple[Claim, ...] = (),
 ) -> AsyncIterator[Flyte]:
-    """A caller of a server whose handler works on the system's stand-in."""
+    """A caller of a server whose handler works on the system's stand-in; claims are its connection's."""
     heard = Heard()
-    async with world(system, place) as there, serving(there, options, heard) as (_, port):
+    async with (
+        world(system, place, options=engine, claims=claims) as there,
+        serving(there, options, heard) as (_, port),
+    ):
         target = f"127.0.0.1:{port}"
         async with grpc.aio.insecure_channel(target) as channel:
             yield caller(there, channel, target, is_v2=is_v2, heard=heard)

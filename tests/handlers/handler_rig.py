@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from propwash.core.effects import Effect
 from propwash.core.events import Event
-from propwash.core.model import Execution, ExecutionUid, Instant
+from propwash.core.model import Execution, ExecutionUid, Fault, Instant
 from propwash.core.names import remote_name
 from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
@@ -82,6 +82,17 @@ class Recorder:
 
     def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
         raise AssertionError("the host has no pools")
+
+    def breaker(
+        self,
+        *,
+        handler: str,
+        connection: str,
+        is_open: bool,
+        fault: Fault | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        raise AssertionError("the host has no breakers")
 
     def swept(self, *, task_type: str, connection: str, listed: int, orphans: int) -> None:
         raise AssertionError("the host sweeps nothing")

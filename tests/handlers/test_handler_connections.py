@@ -10,7 +10,7 @@ import pytest
 from propwash.core.model import Fault, FaultKind
 from propwash.handlers.connections import ConfiguredConnection, Connections, Scope, conflicts
 from propwash.ports import FieldFault, Refused
-from propwash.sdk import CallLimits, Connection, LocalSecrets, Rate, Secret
+from propwash.sdk import CallLimits, Claim, Connection, LocalSecrets, Rate, Secret
 from propwash.sdk.testing import PlainToyHandler, ToyHandler, ToySystem
 from tests.handlers.handler_rig import NAME, hosting, job, task
 
@@ -27,6 +27,7 @@ def toys(
     only_for: tuple[Scope, ...] = (),
     limits: CallLimits | None = None,
     settle_s: float | None = None,
+    claims: tuple[Claim, ...] = (),
     plugin: str = "toys",
 ) -> ConfiguredConnection:
     return ConfiguredConnection(
@@ -37,6 +38,7 @@ def toys(
         only_for=only_for,
         limits=limits or CallLimits(),
         settle_s=settle_s,
+        claims=claims,
     )
 
 
@@ -198,6 +200,16 @@ async def test_every_connection_reads_secrets_the_way_that_the_host_says() -> No
     (configured,) = connections.of("toys")
     assert isinstance(configured.connection.secrets, Vault)
     assert isinstance(Connections([mine]).named("toys", "near").connection.secrets, LocalSecrets)
+
+
+async def test_what_a_connection_claims_is_added_to_what_its_handler_claims() -> None:
+    claims = (Claim(pool="heavy", units=2), Claim(pool="slots", units=3))
+    connections = [toys("busy", claims=claims), toys("plain")]
+    async with hosting(ToyHandler(ToySystem()), connections=connections) as rig:
+        busy = rig.admit(task(connection="busy", pool="heavy"))
+        assert busy.claims == (Claim(pool="heavy", units=3), Claim(pool="slots", units=3))
+        assert rig.admit(task(connection="busy")).claims == claims
+        assert rig.admit(task(connection="plain")).claims == ()
 
 
 async def test_the_settle_time_is_the_connections_then_the_handlers() -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pytest
 
+from propwash.core.breaker import Sign, sign_of
 from propwash.core.model import Fault, FaultKind
 from propwash.handlers.options import HostOptions
 from propwash.sdk import (
@@ -137,6 +138,7 @@ async def test_a_swallowed_cancellation_is_abandoned_and_starves_only_its_plugin
         assert fields == {"plugin": "toys", "task_type": "bad", "method": "find", "abandoned": "2"}
         busy = fault(await rig.host.find("bad", "toys", NAME, b""))
         assert (busy.kind, busy.reason) == (FaultKind.THROTTLED, "HANDLER_BUSY")
+        assert sign_of(busy) is Sign.IRRELEVANT
         assert isinstance(await rig.host.create(job(task(), connection="toys1")), Job)
         release.set()
         assert await _until_found(rig.host.find, "bad")

@@ -1,31 +1,11 @@
-"""Planted bugs: each is one line of the core or of the reconciler, changed as a tired person might change it.
-
-A mutant is a replacement in the source of one module. The changed module is compiled in place of the real one's
-functions, so that the simulator runs the real code with one fault in it.
-"""
+"""The bugs to plant, in the core, the reconciler and the circuits; see planting.py."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FunctionType, ModuleType
-
-from propwash.core import endings, machine, pool, replies, timing
-from propwash.engine import reconciler
+from propwash.core import breaker, endings, machine, pool, replies, timing
+from propwash.engine import circuits, reconciler
 from tests.sim import calls
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """A planted bug: in module, old becomes new."""
-
-    name: str
-    module: ModuleType
-    old: str
-    new: str
-
+from tests.sim.planting import Mutant
 
 MUTANTS = (
     Mutant(
@@ -230,48 +210,64 @@ MUTANTS = (
         old="        if entry.pending or effect not in machine.due(entry.execution, world.now()):",
         new="        if False:",
     ),
+    Mutant(
+        name="an open breaker lets everything go when its time has come",
+        module=breaker,
+        old="        return replace(self, state=HalfOpen(before=self.state, probe=number), probes=number), number",
+        new="        return replace(self, probes=number), number",
+    ),
+    Mutant(
+        name="a breaker holds nothing back",
+        module=breaker,
+        old="                return now >= until",
+        new="                return True",
+    ),
+    Mutant(
+        name="a probe that fails is never followed by another",
+        module=breaker,
+        old="        return replace(self, state=again)",
+        new="        return self",
+    ),
+    Mutant(
+        name="a probe that says nothing is never followed by another",
+        module=breaker,
+        old="                return replace(self, state=replace(before, until=now + self._wait_s(before.tries)))",
+        new="                return self",
+    ),
+    Mutant(
+        name="failures count however many answers lie between them",
+        module=breaker,
+        old="                return self if self.state == Closed() else replace(self, state=Closed())",
+        new="                return self if isinstance(self.state, Closed) else replace(self, state=Closed())",
+    ),
+    Mutant(
+        name="a breaker opens by the failures of one execution",
+        module=breaker,
+        old="                and len(run.executions) >= self.limits.executions",
+        new="",
+    ),
+    Mutant(
+        name="our own errors open the breaker",
+        module=breaker,
+        old="            return Sign.IRRELEVANT\n        case _:",
+        new="            return Sign.UNANSWERED\n        case _:",
+    ),
+    Mutant(
+        name="what the breaker held back is forgotten when it closes",
+        module=circuits,
+        old="            self._wake_all()\n            return",
+        new="            return",
+    ),
+    Mutant(
+        name="nobody is woken for the probe",
+        module=circuits,
+        old="        self._at(max(opened.until, now), self._offer)",
+        new="        pass",
+    ),
+    Mutant(
+        name="the probe is offered once, to whoever does not want it any more",
+        module=circuits,
+        old="        if self._held:\n            self._at(",
+        new="        if False:\n            self._at(",
+    ),
 )
-
-
-@contextmanager
-def planted(mutant: Mutant) -> Iterator[None]:
-    """Run with the bug in place. Raises ValueError where the source no longer has what the mutant changes."""
-    source = inspect.getsource(mutant.module)
-    if source.count(mutant.old) != 1:
-        raise ValueError(f"{mutant.name}: the line to change is there {source.count(mutant.old)} times")
-    changed: dict[str, object] = {"__name__": mutant.module.__name__}
-    exec(compile(source.replace(mutant.old, mutant.new), f"<mutant: {mutant.name}>", "exec"), changed)
-    with _replaced(mutant.module, changed):
-        yield
-
-
-@contextmanager
-def _replaced(module: ModuleType, changed: dict[str, object]) -> Iterator[None]:
-    """Give every function and method of the module the changed code, in place, so that all who hold it have it."""
-    kept: list[tuple[FunctionType, object]] = []
-    for real, fake in _pairs(module, changed):
-        kept.append((real, real.__code__))
-        real.__code__ = fake.__code__
-    try:
-        yield
-    finally:
-        for function, code in kept:
-            function.__code__ = code  # type: ignore[assignment]  # what was taken from there
-
-
-def _pairs(module: ModuleType, changed: dict[str, object]) -> Iterator[tuple[FunctionType, FunctionType]]:
-    for name, real in vars(module).items():
-        fake = changed.get(name)
-        if (
-            isinstance(real, FunctionType)
-            and isinstance(fake, FunctionType)
-            and real.__module__ == module.__name__
-        ):
-            yield real, fake
-        elif isinstance(real, type) and isinstance(fake, type) and real.__module__ == module.__name__:
-            for attribute, method in vars(real).items():
-                other = vars(fake).get(attribute)
-                if not isinstance(method, FunctionType) or not isinstance(other, FunctionType):
-                    continue
-                if method.__code__.co_freevars == other.__code__.co_freevars:
-                    yield method, other

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.mutants import MUTANTS, Mutant, planted
+from tests.sim.mutants import MUTANTS
+from tests.sim.planting import Mutant, planted
 from tests.sim.shrink import attempt
 
 SEEDS = 3_000

@@ -50,6 +50,7 @@ FAULTS = (
     "commit_fails",
     "crash",
     "abort",
+    "outage",
 )
 BEGIN = 1_000.0
 FAULTS_END_AT = 400.0
@@ -134,8 +135,9 @@ class World:
         self.capacity = {"p": rng.choice((1, 2, 3)), "q": 2}
         self.executions = [self._draw(number) for number in range(min(rng.randint(1, 4), max_executions))]
         self.abort_wanted: set[ExecutionUid] = set()
-        self.calls = Calls(self)
+        self._outage = self._draw_outage()
         self.invariants = Invariants(self)
+        self.calls = Calls(self)
         self._start([])
 
     def now(self) -> Instant:
@@ -146,6 +148,11 @@ class World:
         """Do something then, unless the process has crashed by then; outlives is for the remote system's doing."""
         self._count += 1
         heapq.heappush(self._heap, (when, self._count, -1 if outlives else self.life, action, what))
+
+    def is_out(self) -> bool:
+        """Whether the remote system answers nothing now."""
+        begins_at, ends_at = self._outage
+        return begins_at <= self._now < ends_at
 
     def chance(self, fault: str, scale: float = 1.0) -> bool:
         """Whether a fault happens here."""
@@ -185,6 +192,12 @@ class World:
         """A line of the trace."""
         if self._is_traced:
             self.trace.append(f"{self._now - BEGIN:9.2f}  {words(what)}")
+
+    def _draw_outage(self) -> tuple[float, float]:
+        if "outage" not in self.faults:
+            return 0.0, 0.0
+        begins_at = BEGIN + self.rng.choice((0.0, 10.0, 60.0)) + self.rng.uniform(0, 20)
+        return begins_at, begins_at + self.rng.choice((5.0, 30.0, 120.0))
 
     def _draw(self, number: int) -> Execution:
         rng = self.rng

@@ -18,6 +18,8 @@ from propwash.core.model import (
     Done,
     Execution,
     ExecutionUid,
+    Fault,
+    FaultKind,
     Observation,
     Outcome,
     OutcomeKind,
@@ -125,6 +127,7 @@ def exercise(telemetry: Telemetry) -> None:
     telemetry.dequeued(lane="create", seconds=0.5)
     telemetry.lagged(0.001)
     telemetry.pool(pool="slots", capacity=5, occupied=2, waiting=1)
+    telemetry.breaker(handler="h", connection="c", is_open=False)
     telemetry.swept(task_type="query", connection="c", listed=9, orphans=2)
     telemetry.trouble("engine", "odd", detail="x")
     telemetry.served(method="/propwash.v1.ExecutionService/GetExecution", code="OK", reason="", seconds=0.001)
@@ -148,6 +151,31 @@ def test_the_rest(telemetry: Telemetry) -> None:
     assert value(telemetry, "grpc_streams", method="WatchExecutions") == 2
     assert value(telemetry, "handler_calls_abandoned") == 3
     assert value(telemetry, "build_info", version="1.2.3", python=_python()) == 1
+
+
+@pytest.mark.usefixtures("_restored_logging")
+def test_a_breaker_is_told_once_when_it_opens_and_once_when_it_closes(
+    telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(format="json", level="info")
+    labels = {"handler": "toys#0", "connection": "c"}
+
+    def shown() -> tuple[float | None, float | None]:
+        return value(telemetry, "breaker_open", **labels), value(
+            telemetry, "breaker_openings_total", **labels
+        )
+
+    telemetry.breaker(handler="toys#0", connection="c", is_open=False)
+    assert shown() == (0, 0)
+    fault = Fault(kind=FaultKind.UNAVAILABLE, reason="NO_ANSWER", message="nothing came")
+    telemetry.breaker(handler="toys#0", connection="c", is_open=True, fault=fault)
+    assert shown() == (1, 1)
+    telemetry.breaker(handler="toys#0", connection="c", is_open=False, seconds=12.0)
+    assert shown() == (0, 1)
+    opened, closed = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (opened["message"], opened["level"], opened["connection"]) == ("breaker opened", "WARNING", "c")
+    assert (opened["reason"], opened["why"]) == ("NO_ANSWER", "nothing came")
+    assert (closed["message"], closed["level"], closed["seconds"]) == ("breaker closed", "INFO", 12.0)
 
 
 def test_the_names_of_flyte_s_own_connector_service(telemetry: Telemetry) -> None:

@@ -17,6 +17,7 @@ from propwash.api.paging import PageTokens, decode_position, encode_position, pa
 from propwash.api.reading import Reading
 from propwash.api.translate import Translator, buried
 from propwash.api.waiting import wait_for_end
+from propwash.api.waits import told
 from propwash.api.watching import Watching, parse_names
 from propwash.pb.v1 import execution_service_pb2_grpc
 from propwash.pb.v1.execution_pb2 import Execution
@@ -113,7 +114,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         (record,) = await self._store.get((parse_name(request.name),))
         if record is None:
             raise not_found(request.name)
-        return self._translator.execution(record)
+        return self._now(record)
 
     async def BatchGetExecutions(  # noqa: N802
         self, request: BatchGetExecutionsRequest, _: _Context
@@ -125,7 +126,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         for index, record in enumerate(await self._store.get(names)):
             if record is None:
                 raise not_found(request.names[index], f"names[{index}]")
-            answer.executions.append(self._translator.execution(record))
+            answer.executions.append(self._now(record))
         return answer
 
     async def ListExecutions(  # noqa: N802
@@ -174,8 +175,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         if remaining is not None:
             # A little before the call's own deadline, so that the client gets the state and not an error.
             timeout_s = min(timeout_s, remaining - min(_ANSWER_MARGIN_S, remaining * 0.1))
-        record = await wait_for_end(self._store, self._feed, name, timeout_s=timeout_s)
-        return self._translator.execution(record)
+        return self._now(await wait_for_end(self._store, self._feed, name, timeout_s=timeout_s))
 
     async def AbortExecution(self, request: AbortExecutionRequest, _: _Context) -> Execution:  # noqa: N802
         """Record the wish to end."""
@@ -201,6 +201,10 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
     async def ReadResults(self, request: ReadResultsRequest, _: _Context) -> ReadResultsResponse:  # noqa: N802
         """Read rows of a result."""
         return await self._reading.results(request)
+
+    def _now(self, record: Record) -> Execution:
+        """With what it waits for at this moment."""
+        return self._translator.execution(record, told(record.execution, self._executions.waits(record)))
 
     async def _validate_all(self, drafts: Sequence[Draft]) -> list[Record]:
         records: list[Record] = []

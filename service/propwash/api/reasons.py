@@ -197,6 +197,17 @@ REFUSAL_ROWS = (
     ("CLAIM_TOO_LARGE", "INVALID_ARGUMENT", "", "The job needs more of a pool than the pool has."),
 )
 """What the handler host and the engine refuse a Create for; handlers may add reasons of their own."""
+WAIT_ROWS = (
+    ("WAITING_FOR_POOLS", "Too few units of a pool are free; the message tells the place in its queue."),
+    ("RETRY_BACKOFF", "An attempt ended, and the next begins after a while."),
+    ("RATE_LIMITED", "Other calls of the connection go first, within its configured rate."),
+    ("THROTTLED", "The remote system asked for a pause, which holds for all calls of the connection."),
+    ("BREAKER_OPEN", "The connection answers nothing, and is only called to see whether it is back."),
+    ("CREATE_IN_DOUBT", "The answer to the create was lost: the job is looked up before anything else."),
+    ("REMOTE_JOB_MISSING", "The remote system does not know a job that it has shown; it is asked again."),
+    ("CLEANUP_PENDING", "How the execution ends is decided; the remote job is not yet confirmed gone."),
+)
+"""Why an execution waits; where its own last call failed, the reason is that fault's."""
 TRANSPORT_ROWS = (
     ("RESOURCE_EXHAUSTED", "The message is larger than the server takes, 4 MiB by default."),
     ("RESOURCE_EXHAUSTED", "The request's metadata is larger than the server takes, 16 KiB by default."),
@@ -223,6 +234,14 @@ def as_markdown() -> str:
     lines += ["| reason | code | fields | meaning |", "|---|---|---|---|"]
     for name, code, path, meaning in REFUSAL_ROWS:
         lines.append(f"| `{name}` | {code} | {f'`{path}`' if path else ''} | {meaning} |")
+    lines += [
+        "",
+        "Why an execution waits, in its `reason`; where its own last call failed, the handler's reason stands there,",
+        "such as `CREDENTIALS_UNAVAILABLE`, but for an open breaker. It is no error, and ends nothing:",
+        "",
+    ]
+    lines += ["| reason | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in WAIT_ROWS]
     lines += ["", "What gRPC itself answers, before the server sees the call, carries no ErrorInfo:"]
     lines += ["", "| code | meaning |", "|---|---|"]
     lines += [f"| {code} | {meaning} |" for code, meaning in TRANSPORT_ROWS]

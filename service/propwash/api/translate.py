@@ -37,7 +37,7 @@ _CREATE_MESSAGES = {
     ),
     CreateStatus.CONFIRMED: ("", "the remote job is created"),
 }
-_CREATE_WAITS = {
+CREATE_WAITS = {
     CreateStatus.UNSENT: "the remote job waits to be created",
     CreateStatus.SENT: "the remote job waits to be created",
     CreateStatus.DOUBTFUL: "it is not known yet whether the remote job was created",
@@ -53,12 +53,12 @@ class Translator:
         self._owner = owner
         self._links: OrderedDict[str, tuple[Link, ...]] = OrderedDict()
 
-    def execution(self, record: Record) -> execution_pb2.Execution:
-        """The whole resource."""
+    def execution(self, record: Record, said: tuple[str, str] | None = None) -> execution_pb2.Execution:
+        """The whole resource; said is the reason and message where more is known than the record tells."""
         request, execution = record.request, record.execution
         plan = execution.plan
         remote = remote_name(owner=self._owner, uid=execution.uid, attempt=execution.attempt)
-        reason, message = standing(execution)
+        reason, message = said or standing(execution)
         made = execution_pb2.Execution(
             name=str(record.name),
             uid=execution.uid,
@@ -127,7 +127,7 @@ def standing(execution: Execution) -> tuple[str, str]:
             pools = ", ".join(f"{claim.units} of pool {claim.pool}" for claim in execution.plan.claims)
             return "WAITING_FOR_POOLS", f"waits for {pools or 'its turn'}"
         case Launching(create=create, trouble=trouble):
-            return _troubled(trouble, _CREATE_WAITS[create]) or _CREATE_MESSAGES[create]
+            return _troubled(trouble, CREATE_WAITS[create]) or _CREATE_MESSAGES[create]
         case Running(observation=observation, trouble=trouble, missing=missing):
             if missing and trouble is None:
                 return (
@@ -136,14 +136,19 @@ def standing(execution: Execution) -> tuple[str, str]:
                 )
             unseen = "the remote job cannot be observed, and counts as running"
             return _troubled(trouble, unseen) or (observation.reason, observation.message)
-        case Cleaning(then=then, trouble=trouble):
-            ending = f"ends as {then.kind.name}" if isinstance(then, Outcome) else "another attempt follows"
-            why = f" ({then.message})" if then.message else ""
+        case Cleaning(then=then, trouble=trouble) as state:
             pending = "the remote job is not yet confirmed gone"
             reason, detail = _troubled(trouble, pending) or (then.reason, pending)
-            return reason, f"{ending}{why}; {detail}"
+            return reason, f"{ending(state)}; {detail}"
         case Done(outcome=outcome):
             return outcome.reason, outcome.message
+
+
+def ending(state: Cleaning) -> str:
+    """What follows the cleanup, and why."""
+    then = state.then
+    follows = f"ends as {then.kind.name}" if isinstance(then, Outcome) else "another attempt follows"
+    return follows + (f" ({then.message})" if then.message else "")
 
 
 def _queued(execution: Execution, not_before: Instant) -> tuple[str, str]:
@@ -152,7 +157,7 @@ def _queued(execution: Execution, not_before: Instant) -> tuple[str, str]:
     last = execution.failures[-1]
     return (
         "RETRY_BACKOFF",
-        f"attempt {execution.attempt} begins at {_clock(not_before)}; attempt {last.attempt} ended: "
+        f"attempt {execution.attempt} begins at {clock(not_before)}; attempt {last.attempt} ended: "
         f"{last.message}",
     )
 
@@ -161,10 +166,11 @@ def _troubled(trouble: Trouble | None, waits: str) -> tuple[str, str] | None:
     # Not how often a call has failed: that is not stored each time.
     if trouble is None:
         return None
-    return trouble.fault.reason, f"{waits} (since {_clock(trouble.since)}): {trouble.fault.message}"
+    return trouble.fault.reason, f"{waits} (since {clock(trouble.since)}): {trouble.fault.message}"
 
 
-def _clock(at: Instant) -> str:
+def clock(at: Instant) -> str:
+    """An instant for people."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 

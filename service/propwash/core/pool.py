@@ -61,7 +61,7 @@ class Ledger:
         A pool that rows name and the configuration does not is taken up with no capacity: it grants nothing more.
         """
         for execution in executions:
-            claims = _merged(execution.plan.claims)
+            claims = merged(execution.plan.claims)
             if execution.holds_tokens:
                 self._hold(execution.uid, claims)
             elif execution.wants_tokens:
@@ -69,7 +69,7 @@ class Ledger:
 
     def check(self, claims: Sequence[Claim]) -> None:
         """Raise Overclaimed where the claims could never be granted."""
-        for claim in _merged(claims):
+        for claim in merged(claims):
             pool = self._pools.get(claim.pool)
             if pool is None:
                 raise Overclaimed(f"there is no pool {claim.pool!r}")
@@ -80,9 +80,9 @@ class Ledger:
         """Queue behind all earlier waiters; who is granted now: the one that asks, or nobody."""
         if uid in self._holding or uid in self._waiting:
             return ()
-        merged = _merged(claims)
-        self._wait(uid, merged)
-        return self._grant([claim.pool for claim in merged] if merged else None, only=uid)
+        wanted = merged(claims)
+        self._wait(uid, wanted)
+        return self._grant([claim.pool for claim in wanted] if wanted else None, only=uid)
 
     def release(self, uid: ExecutionUid) -> tuple[ExecutionUid, ...]:
         """Give back what uid holds or wants; who is granted now, in order."""
@@ -106,23 +106,28 @@ class Ledger:
         """Grant what can be granted: after of_rows, where the crash came between a release and its grants."""
         return self._grant(list(self._pools))
 
-    def position(self, uid: ExecutionUid) -> int:
-        """How many wait before uid in the longest of its queues, from 0; counts, so do not call it in a hot path."""
-        claims = self._waiting.get(uid, ())
-        return max((list(self._pools[claim.pool].queue).index(uid) for claim in claims), default=0)
+    def positions(self) -> Mapping[str, Mapping[ExecutionUid, int]]:
+        """Who waits for each pool, by position from 1; takes time with all who wait, so not for a hot path."""
+        return {
+            name: {uid: position for position, uid in enumerate(pool.queue, start=1)}
+            for name, pool in self._pools.items()
+            if pool.queue
+        }
+
+    def view(self, name: str) -> PoolView:
+        """One pool; raises KeyError for a name that neither the configuration nor a row has."""
+        pool = self._pools[name]
+        return PoolView(
+            name=name,
+            capacity=pool.capacity,
+            occupied=pool.occupied,
+            holders=len(pool.holders),
+            waiting=len(pool.queue),
+        )
 
     def views(self) -> tuple[PoolView, ...]:
         """Every pool, by name."""
-        return tuple(
-            PoolView(
-                name=name,
-                capacity=pool.capacity,
-                occupied=pool.occupied,
-                holders=len(pool.holders),
-                waiting=len(pool.queue),
-            )
-            for name, pool in self._pools.items()
-        )
+        return tuple(map(self.view, self._pools))
 
     def audit(self, executions: Iterable[Execution]) -> tuple[str, ...]:
         """Every difference between this index and the rows; empty when all is well."""
@@ -183,7 +188,7 @@ class Ledger:
         self._hold(uid, claims)
 
 
-def _merged(claims: Sequence[Claim]) -> tuple[Claim, ...]:
+def merged(claims: Sequence[Claim]) -> tuple[Claim, ...]:
     """One claim a pool, in the order of pool names."""
     units: dict[str, int] = {}
     for claim in claims:

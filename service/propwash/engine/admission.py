@@ -22,12 +22,14 @@ from propwash.core.model import (
 from propwash.core.names import remote_name
 from propwash.core.pool import Ledger, Overclaimed
 from propwash.engine.budgets import Budgets
+from propwash.engine.circuits import Circuits
 from propwash.engine.dry_run import dry_run
 from propwash.engine.ids import new_uid
 from propwash.engine.journal import Journal
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.repeats import differences
 from propwash.engine.table import Table
+from propwash.engine.waits import Waits
 from propwash.ports import (
     AdoptedJob,
     AlreadyEnded,
@@ -47,6 +49,7 @@ from propwash.ports import (
     Record,
     Refused,
     Store,
+    Wait,
 )
 
 
@@ -60,19 +63,23 @@ class Admission:
         store: Store,
         handlers: Handlers,
         budgets: Budgets,
+        circuits: Circuits,
         journal: Journal,
         reconciler: Reconciler,
         ledger: Ledger,
         table: Table,
+        waits: Waits,
     ) -> None:
         self._clock = clock
         self._store = store
         self._handlers = handlers
         self._budgets = budgets
+        self._circuits = circuits
         self._journal = journal
         self._reconciler = reconciler
         self._ledger = ledger
         self._table = table
+        self._waits = waits
         self._is_open = False
         self._undecided: set[asyncio.Future[CommitResult]] = set()
 
@@ -141,6 +148,7 @@ class Admission:
             ),
             handlers=self._handlers,
             budgets=self._budgets,
+            circuits=self._circuits,
         )
         return record
 
@@ -173,6 +181,10 @@ class Admission:
                 continue
             state = record.execution.state
             return _aborted(record) if isinstance(state, Done) else record
+
+    def waits(self, record: Record) -> Wait | None:
+        """What an execution waits for now; see ports.Executions."""
+        return self._waits.of(record)
 
     async def newer_than(self, seq: int) -> int:
         """Return the newest committed sequence number as soon as it is greater than seq."""

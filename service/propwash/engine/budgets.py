@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
+from propwash.core.events import Verb
 from propwash.core.model import Fault, FaultKind, Instant
 from propwash.core.throttle import Throttle
 from propwash.engine.options import EngineOptions, RateLimit
@@ -21,6 +23,14 @@ class CallClass(enum.Enum):
     """Deletes, the sweep's too."""
 
 
+CLASSES: Final = {
+    Verb.CREATE: CallClass.WRITE,
+    Verb.FIND: CallClass.READ,
+    Verb.OBSERVE: CallClass.READ,
+    Verb.DELETE: CallClass.DELETE,
+}
+
+
 class Budget:
     """One throttle. Who takes a turn goes at the instant given, or later where the system has asked for a pause."""
 
@@ -33,6 +43,11 @@ class Budget:
     def closed_until(self) -> Instant:
         """The end of the last pause that the remote system asked for."""
         return self._throttle.closed_until
+
+    @property
+    def rate(self) -> float:
+        """Calls a second that may go at the moment; less than the limit where the remote system was slow to bear it."""
+        return self._throttle.at_time(self._clock.now()).rate
 
     def wait_s(self) -> float:
         """How long a turn taken now would have to wait."""

@@ -11,7 +11,8 @@ from propwash.core.effects import Effect
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Verb
 from propwash.core.model import Execution, Fault, FaultKind, Policy, RemoteName
 from propwash.core.names import remote_name
-from propwash.engine.budgets import Budgets, CallClass
+from propwash.engine.budgets import CLASSES, Budgets
+from propwash.engine.circuits import Circuits, Permit, Source
 from propwash.engine.lanes import Call, Lane, Urgency, Work
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
@@ -20,7 +21,7 @@ from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument, JobRequest, Store, StoreError, TaskRequest
 
 BACKSTOP_S = 60.0
-_CLASS = {Verb.CREATE: CallClass.WRITE, Verb.FIND: CallClass.READ, Verb.DELETE: CallClass.DELETE}
+_SOURCE = {Verb.CREATE: Source.CREATE, Verb.FIND: Source.FIND, Verb.DELETE: Source.DELETE}
 _URGENCY = {Verb.CREATE: Urgency.NEW, Verb.FIND: Urgency.NEW, Verb.DELETE: Urgency.ABORT}
 
 
@@ -37,6 +38,7 @@ class Dispatcher:
         supervisor: Supervisor,
         options: EngineOptions,
         budgets: Budgets,
+        circuits: Circuits,
         observer: Observer,
         reply: Callable[[Entry, Verb, Event | None], None],
     ) -> None:
@@ -47,11 +49,12 @@ class Dispatcher:
         self._supervisor = supervisor
         self._options = options
         self._budgets = budgets
+        self._circuits = circuits
         self._observer = observer
         self._reply = reply
         self._lanes: dict[tuple[str, str, Verb], Lane] = {}
-        self._creates: dict[Entry, Call] = {}
-        """The creates that wait for their turn."""
+        self._calls: dict[tuple[Entry, Verb], tuple[Lane, Call]] = {}
+        """The calls that wait for their turn."""
 
     def perform(self, entry: Entry, effect: Effect) -> None:
         """Queue an effect; its answer comes through reply, exactly once, unless it is withdrawn."""
@@ -62,15 +65,26 @@ class Dispatcher:
         is_late = entry.is_catching_up and effect.verb is not Verb.DELETE
         urgency = Urgency.CATCH_UP if is_late else _URGENCY[effect.verb]
         call = lane.put(lambda: self._start(entry, effect, lane), urgency=urgency)
-        if effect.verb is Verb.CREATE and call.is_waiting:
-            self._creates[entry] = call
+        if call.is_waiting:
+            self._calls[entry, effect.verb] = lane, call
 
     def withdraw_create(self, entry: Entry) -> bool:
         """Take back a create that still waits for its turn; it is not answered any more. Whether there was one."""
-        call = self._creates.pop(entry, None)
-        if call is not None:
+        waiting = self._calls.pop((entry, Verb.CREATE), None)
+        if waiting is not None:
+            _, call = waiting
             call.withdraw()
-        return call is not None
+        return waiting is not None
+
+    def ahead(self, entry: Entry, verb: Verb) -> int | None:
+        """How many calls go before the one that waits for this effect; None where none waits."""
+        if verb is Verb.OBSERVE:
+            return self._observer.ahead(entry)
+        waiting = self._calls.get((entry, verb))
+        if waiting is None:
+            return None
+        lane, call = waiting
+        return lane.ahead(call)
 
     def stop(self) -> None:
         """Start no more calls."""
@@ -88,17 +102,16 @@ class Dispatcher:
 
     def _start(self, entry: Entry, effect: Effect, lane: Lane) -> Work | None:
         """The call, or None where the effect is no longer wanted: what a state once wanted may not be wanted now."""
-        if effect.verb is Verb.CREATE:
-            self._creates.pop(entry, None)
+        self._calls.pop((entry, effect.verb), None)
         if entry.pending or effect not in machine.due(entry.execution, self._clock.now()):
             self._reply(entry, effect.verb, None)
             return None
         return partial(self._call, entry, effect, lane)
 
-    async def _call(self, entry: Entry, effect: Effect, lane: Lane) -> None:
+    async def _call(self, entry: Entry, effect: Effect, lane: Lane, permit: Permit) -> None:
         event = await self._answer(entry, effect)
-        if isinstance(event, Faulted):
-            lane.heed(event.fault)
+        fault = event.fault if isinstance(event, Faulted) else None
+        lane.heed(permit, fault, execution=entry.execution.uid)
         self._reply(entry, effect.verb, event)
 
     async def _answer(self, entry: Entry, effect: Effect) -> Event:
@@ -165,7 +178,9 @@ class Dispatcher:
                 clock=self._clock,
                 supervisor=self._supervisor,
                 instrument=self._instrument,
-                budget=self._budgets.of(plan.task_type, plan.connection, _CLASS[verb]),
+                budget=self._budgets.of(plan.task_type, plan.connection, CLASSES[verb]),
+                circuit=self._circuits.of(plan.task_type, plan.connection),
+                source=_SOURCE[verb],
                 concurrency=self._options.concurrency,
             )
         return self._lanes[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from propwash.core.model import Fault, FaultKind
 from propwash.engine.budgets import Budgets, CallClass
+from propwash.engine.circuits import Circuits
 from propwash.ports import FieldFault, Handlers, JobRequest, NotAccepting, Refused
 
 LONGEST_WAIT_S = 10.0
@@ -11,11 +12,16 @@ LONGEST_WAIT_S = 10.0
 _NOT_OF_THE_SPEC = {"CONNECTION_INVALID": "connection"}
 
 
-async def dry_run(job: JobRequest, *, handlers: Handlers, budgets: Budgets) -> None:
+async def dry_run(job: JobRequest, *, handlers: Handlers, budgets: Budgets, circuits: Circuits) -> None:
     """Ask the remote system; return where it has no objection.
 
     Raises Refused for what would be refused, and NotAccepting where nobody can say so now.
     """
+    opened = circuits.of(job.request.task_type, job.connection).opened
+    if opened is not None:
+        raise NotAccepting(
+            f"the connection has not answered for a while: {opened.fault.reason}: {opened.fault.message}"
+        )
     budget = budgets.of(job.request.task_type, job.connection, CallClass.WRITE)
     if (wait_s := budget.wait_s()) > LONGEST_WAIT_S:
         raise NotAccepting(f"the connection's limit of calls lets a dry run pass in {wait_s:.0f} s")

@@ -9,6 +9,7 @@ from propwash.core.model import Execution, Instant, Waiting
 from propwash.core.pool import Ledger
 from propwash.engine.admission import Admission
 from propwash.engine.budgets import Budgets
+from propwash.engine.circuits import Circuits
 from propwash.engine.dispatch import Dispatcher
 from propwash.engine.journal import Journal
 from propwash.engine.observation import Observer
@@ -18,6 +19,7 @@ from propwash.engine.retention import purge_for_ever
 from propwash.engine.supervision import Supervisor
 from propwash.engine.sweep import Sweeper
 from propwash.engine.table import Entry, Table
+from propwash.engine.waits import Waits
 from propwash.ports import Clock, Handlers, Instrument, Store
 
 
@@ -53,6 +55,13 @@ class Engine:
             withdraw_create=self._withdraw_create,
         )
         budgets = Budgets(clock=clock, handlers=handlers, options=options)
+        self._circuits = circuits = Circuits(
+            clock=clock,
+            handlers=handlers,
+            instrument=instrument,
+            supervisor=self._supervisor,
+            options=options,
+        )
         self._observer = Observer(
             clock=clock,
             handlers=handlers,
@@ -60,6 +69,7 @@ class Engine:
             supervisor=self._supervisor,
             options=options,
             budgets=budgets,
+            circuits=circuits,
             reply=self._reconciler.reply,
         )
         self._dispatcher = Dispatcher(
@@ -70,6 +80,7 @@ class Engine:
             supervisor=self._supervisor,
             options=options,
             budgets=budgets,
+            circuits=circuits,
             observer=self._observer,
             reply=self._reconciler.reply,
         )
@@ -81,16 +92,26 @@ class Engine:
             table=self._table,
             options=options,
             budgets=budgets,
+            circuits=circuits,
         )
         self.executions = Admission(
             clock=clock,
             store=store,
             handlers=handlers,
             budgets=budgets,
+            circuits=circuits,
             journal=self._journal,
             reconciler=self._reconciler,
             ledger=self._ledger,
             table=self._table,
+            waits=Waits(
+                clock=clock,
+                table=self._table,
+                ledger=self._ledger,
+                budgets=budgets,
+                circuits=circuits,
+                dispatcher=self._dispatcher,
+            ),
         )
 
     async def start(self) -> None:
@@ -131,6 +152,7 @@ class Engine:
         self._dispatcher.stop()
         self._observer.stop()
         self._sweeper.stop()
+        self._circuits.stop()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._dispatcher.quiet()

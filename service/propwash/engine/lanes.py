@@ -1,4 +1,4 @@
-"""Lanes: one queue of remote calls for each handler, connection and verb, behind the budget of its class.
+"""Lanes: one queue of remote calls for each handler, connection and verb, behind budget and breaker.
 
 A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a heap, not a task.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import enum
 import heapq
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from propwash.core.model import Fault, Instant
 from propwash.engine.budgets import Budget
+from propwash.engine.circuits import Circuit, Permit, Source
+from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
 from propwash.ports import Clock, Instrument
 
-Work: TypeAlias = Callable[[], Coroutine[object, object, None]]
+Work: TypeAlias = Callable[[Permit], Coroutine[object, object, None]]
 """Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
 
 
@@ -58,6 +60,8 @@ class Lane:
         supervisor: Supervisor,
         instrument: Instrument,
         budget: Budget,
+        circuit: Circuit,
+        source: Source,
         concurrency: int,
     ) -> None:
         self.name = name
@@ -65,11 +69,14 @@ class Lane:
         self._supervisor = supervisor
         self._instrument = instrument
         self._budget = budget
+        self._circuit = circuit
+        self._source = source
         self._turn_at: Instant | None = None
         """The turn that the next call has; taken before it is known which call that is."""
         self._concurrency = concurrency
         self._queue: list[Call] = []
         self._count = 0
+        self._positions = Snapshot(clock, self._count_waiting)
         self._running = 0
         self._is_timing = False
         self._is_stopped = False
@@ -84,9 +91,16 @@ class Lane:
         self._pump()
         return call
 
-    def heed(self, fault: Fault) -> None:
-        """Slow down where the remote system asked for it."""
-        self._budget.heed(fault)
+    def heed(self, permit: Permit, fault: Fault | None, *, execution: str) -> None:
+        """Learn from how a call ended: slow down where the remote system asked for it, stop where it is silent."""
+        if fault is not None:
+            self._budget.heed(fault)
+        self._circuit.end(permit, fault, executions=(execution,))
+
+    def ahead(self, call: Call) -> int:
+        """How many calls go before one that waits."""
+        behind_all = max(len(self._queue) - 1, 0)
+        return min(self._positions.value().get(call.number, behind_all), behind_all)
 
     def stop(self) -> None:
         """Start no more calls; what is queued stays where it is, in the store's states."""
@@ -95,6 +109,10 @@ class Lane:
     async def quiet(self) -> None:
         """Return when no call is in flight."""
         await self._quiet.wait()
+
+    def _count_waiting(self) -> Mapping[int, int]:
+        wanted = sorted(call for call in self._queue if call.start is not _nothing)
+        return {call.number: position for position, call in enumerate(wanted)}
 
     def _pump(self) -> None:
         while (
@@ -108,6 +126,8 @@ class Lane:
                 self._is_timing = True
                 self._supervisor.spawn(self._pump_at(turn_at), f"lane {self.name} waits for its budget")
                 break
+            if not self._circuit.admits(self._source, self._pump):
+                break
             call = heapq.heappop(self._queue)
             call.is_waiting = False
             work = call.start()
@@ -117,7 +137,8 @@ class Lane:
             self._instrument.dequeued(lane=self.name, seconds=now - call.queued_at)
             self._running += 1
             self._quiet.clear()
-            self._supervisor.spawn(self._run(work), f"lane {self.name} call {call.number}")
+            permit = self._circuit.begin(self._source)
+            self._supervisor.spawn(self._run(work, permit), f"lane {self.name} call {call.number}")
         self._instrument.queued(lane=self.name, depth=len(self._queue))
 
     async def _pump_at(self, at: Instant) -> None:
@@ -125,9 +146,9 @@ class Lane:
         self._is_timing = False
         self._pump()
 
-    async def _run(self, work: Work) -> None:
+    async def _run(self, work: Work, permit: Permit) -> None:
         try:
-            await work()
+            await work(permit)
         finally:
             self._running -= 1
             if not self._running:

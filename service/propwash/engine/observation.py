@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from propwash.core import effects, machine
+from propwash.core.breaker import Sign, sign_of
 from propwash.core.events import Event, Faulted, Missed, Observed, Verb
 from propwash.core.model import Fault, FaultKind, Instant, Observation
 from propwash.engine.budgets import Budget, Budgets, CallClass
+from propwash.engine.circuits import Circuit, Circuits, Permit, Source
 from propwash.engine.options import EngineOptions
+from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
 from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument
@@ -21,9 +24,11 @@ TURN = 100
 class _Batch:
     """What waits for one handler and connection."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, clock: Clock, budget: Budget, circuit: Circuit) -> None:
         self.waiting: dict[Entry, effects.Observe] = {}
+        self.positions = Snapshot(clock, lambda: {entry: place for place, entry in enumerate(self.waiting)})
         self.budget = budget
+        self.circuit = circuit
         self.is_active = False
 
 
@@ -39,6 +44,7 @@ class Observer:
         supervisor: Supervisor,
         options: EngineOptions,
         budgets: Budgets,
+        circuits: Circuits,
         reply: Callable[[Entry, Verb, Event | None], None],
     ) -> None:
         self._clock = clock
@@ -47,6 +53,7 @@ class Observer:
         self._supervisor = supervisor
         self._options = options
         self._budgets = budgets
+        self._circuits = circuits
         self._reply = reply
         self._batches: dict[tuple[str, str], _Batch] = {}
         self._is_stopped = False
@@ -56,12 +63,12 @@ class Observer:
 
     def put(self, entry: Entry, effect: effects.Observe) -> None:
         """Have a job observed; the answer comes through reply, exactly once."""
-        plan = entry.execution.plan
-        key = (self._handlers.handler_key(plan.task_type), plan.connection)
+        plan, key = entry.execution.plan, self._key(entry)
         batch = self._batches.get(key)
         if batch is None:
             budget = self._budgets.of(plan.task_type, plan.connection, CallClass.READ)
-            batch = self._batches[key] = _Batch(budget)
+            circuit = self._circuits.of(plan.task_type, plan.connection)
+            batch = self._batches[key] = _Batch(self._clock, budget, circuit)
         batch.waiting[entry] = effect
         if not batch.is_active and not self._is_stopped:
             batch.is_active = True
@@ -69,6 +76,17 @@ class Observer:
             self._quiet.clear()
             name = f"observe {key[0]}/{key[1]}"
             self._supervisor.spawn(self._run(batch, plan.task_type, plan.connection), name)
+
+    def ahead(self, entry: Entry) -> int | None:
+        """How many calls go before the one that observes it; None where it does not wait for any."""
+        batch = self._batches.get(self._key(entry))
+        if batch is None or entry not in batch.waiting:
+            return None
+        behind_all = len(batch.waiting) - 1
+        place = min(batch.positions.value().get(entry, behind_all), behind_all)
+        task_type = entry.execution.plan.task_type
+        is_batched = self._handlers.is_batched(task_type)
+        return place // self._handlers.batch_size(task_type) if is_batched else place
 
     def stop(self) -> None:
         """Start no more calls."""
@@ -78,6 +96,10 @@ class Observer:
         """Return when no call is in flight."""
         await self._quiet.wait()
 
+    def _key(self, entry: Entry) -> tuple[str, str]:
+        plan = entry.execution.plan
+        return self._handlers.handler_key(plan.task_type), plan.connection
+
     def _may_call(self) -> bool:
         return not self._is_stopped
 
@@ -85,10 +107,10 @@ class Observer:
         try:
             while batch.waiting and self._may_call():
                 await self._gather(batch)
-                await batch.budget.turn()
-                if not self._may_call():
+                permit = await batch.circuit.turn(batch.budget, Source.OBSERVE)
+                if permit is None or not self._may_call():
                     return
-                await self._observe(batch, task_type, connection)
+                await self._observe(batch, task_type, connection, permit)
         finally:
             batch.is_active = False
             self._active -= 1
@@ -103,12 +125,12 @@ class Observer:
             await self._clock.sleep_until(self._clock.now() + self._options.observe_gather_s)
             now = len(batch.waiting)
 
-    async def _observe(self, batch: _Batch, task_type: str, connection: str) -> None:
+    async def _observe(self, batch: _Batch, task_type: str, connection: str, permit: Permit) -> None:
         now = self._clock.now()
         is_batched = self._handlers.is_batched(task_type)
         size = self._handlers.batch_size(task_type)
         if not is_batched:
-            size = min(size, max(int(batch.budget.limit.burst), 1))
+            size = 1 if permit.is_probe else min(size, max(int(batch.budget.limit.burst), 1))
         asked: list[tuple[Entry, effects.Observe]] = []
         for entry in list(batch.waiting):
             if len(asked) == size:
@@ -119,20 +141,32 @@ class Observer:
             else:
                 self._reply(entry, Verb.OBSERVE, None)
         if not asked:
+            batch.circuit.unused(permit)
             return
         if not is_batched:
             # One call each: the first has had its turn, and what comes next waits for the turns of the others.
             batch.budget.reserve(len(asked) - 1)
         answers = await self._handlers.get(task_type, connection, [effect.meta for _, effect in asked])
-        is_slowed = False
+        self._heed(batch, permit, [(entry, answers.get(effect.meta, _UNANSWERED)) for entry, effect in asked])
         for number, (entry, effect) in enumerate(asked, start=1):
             answer = answers.get(effect.meta, _UNANSWERED)
-            if isinstance(answer, Fault) and answer.kind is FaultKind.THROTTLED and not is_slowed:
-                is_slowed = True
-                batch.budget.heed(answer)
             self._reply(entry, Verb.OBSERVE, _event(effect, answer, now))
             if number % TURN == 0:
                 await asyncio.sleep(0)
+
+    def _heed(
+        self, batch: _Batch, permit: Permit, answers: Sequence[tuple[Entry, Observation | Fault | None]]
+    ) -> None:
+        """Learn from a round: it counts once, and as answered where anything of it is."""
+        faults = [(entry, answer) for entry, answer in answers if isinstance(answer, Fault)]
+        if slow := [fault for _, fault in faults if fault.kind is FaultKind.THROTTLED]:
+            batch.budget.heed(slow[0])
+        silent = [(entry, fault) for entry, fault in faults if sign_of(fault) is Sign.UNANSWERED]
+        is_answered = len(faults) < len(answers) or any(
+            sign_of(fault) is Sign.ANSWERED for _, fault in faults
+        )
+        worst = None if is_answered else (silent or faults)[0][1]
+        batch.circuit.end(permit, worst, executions=[entry.execution.uid for entry, _ in silent])
 
 
 _UNANSWERED = Fault(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from propwash.core.breaker import BreakerLimits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
@@ -32,6 +34,17 @@ class EngineOptions:
     """Creates and dry runs a second, likewise."""
     deletes: RateLimit = RateLimit(rate=1000.0, burst=1000.0)
     """Deletes a second, likewise."""
+    breaker_failures: int = 10
+    """Calls in a row without an answer that open the breaker of a connection: nothing is called then but one probe at a
+    time. Half of all calls may fail at random and it stays closed."""
+    breaker_after_s: float = 10.0
+    """How long that must have lasted."""
+    breaker_executions: int = 3
+    """How many executions' calls they must have been; the sweep's list counts as one."""
+    breaker_first_s: float = 5.0
+    """The first wait for a probe; doubles up to the longest."""
+    breaker_longest_s: float = 30.0
+    """How long it may take to notice that an outage is over."""
     observe_gather_s: float = 0.2
     """How long a batch of observations gathers. Longer makes fewer, larger calls."""
     sweep_every_s: float = 60.0
@@ -57,3 +70,18 @@ class EngineOptions:
         for pool, capacity in self.pools.items():
             if capacity < 0:
                 raise ValueError(f"pools.{pool} must not be negative, not {capacity}")
+        if self.breaker_longest_s < self.breaker_first_s:
+            raise ValueError(
+                f"breaker_longest_s must be at least breaker_first_s, not {self.breaker_longest_s}"
+            )
+
+    @property
+    def breaker_limits(self) -> BreakerLimits:
+        """The same as the core takes it."""
+        return BreakerLimits(
+            failures=self.breaker_failures,
+            after_s=self.breaker_after_s,
+            executions=self.breaker_executions,
+            first_s=self.breaker_first_s,
+            longest_s=self.breaker_longest_s,
+        )

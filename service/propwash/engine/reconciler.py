@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from propwash.core import machine, timing
 from propwash.core.effects import Effect
-from propwash.core.events import Event, Granted, Resumed, Ticked, Unsent, Verb
+from propwash.core.events import Deleted, Event, Granted, Resumed, Ticked, Unsent, Verb
 from propwash.core.model import Cleaning, CreateStatus, Done, Execution, ExecutionUid, Running
 from propwash.core.pool import Ledger
 from propwash.engine.journal import Journal
@@ -121,6 +121,8 @@ class Reconciler:
             self.pursue(entry)
             return
         entry.is_catching_up = False
+        if isinstance(event, Deleted):
+            entry.deleted = event
         self.apply(entry, event)
 
     def apply(self, entry: Entry, event: Event) -> None:

@@ -8,10 +8,14 @@ from propwash.core.events import Deletion
 from propwash.core.model import Cleaning, Fault, Instant, Launching, RemoteName, Running
 from propwash.core.names import parse_remote_name
 from propwash.engine.budgets import Budgets, CallClass
+from propwash.engine.circuits import Circuits, Source
 from propwash.engine.options import EngineOptions
 from propwash.engine.table import Table
 from propwash.ports import Clock, Handlers, Instrument, Store
 from propwash.sdk.handler import ListedJob
+
+_LISTED = "*"
+"""In place of an execution: the list is of all."""
 
 
 class Sweeper:
@@ -31,6 +35,7 @@ class Sweeper:
         table: Table,
         options: EngineOptions,
         budgets: Budgets,
+        circuits: Circuits,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -39,6 +44,8 @@ class Sweeper:
         self._table = table
         self._options = options
         self._budgets = budgets
+        self._circuits = circuits
+        self._under_way: set[tuple[str, str]] = set()
         self._suspects: dict[tuple[str, str, RemoteName], Instant] = {}
         self._failing: dict[tuple[str, str], str] = {}
         """Why a connection cannot be searched; told once, and again where the reason changes."""
@@ -52,27 +59,35 @@ class Sweeper:
         return not self._is_stopped
 
     async def run(self) -> None:
-        """Sweep for ever."""
-        while True:
-            await self.sweep()
-            await self._clock.sleep_until(self._clock.now() + self._options.sweep_every_s)
-
-    async def sweep(self) -> None:
-        """One search through every connection; all at once, so that none waits for another's limits or outage."""
+        """Sweep for ever, every connection by itself, so that none waits for another's limits or outage."""
         async with asyncio.TaskGroup() as group:
-            for task_type, connection in self._handlers.connections():
-                group.create_task(self._sweep(task_type, connection), name=f"sweep {task_type}/{connection}")
+            while True:
+                for key in self._handlers.connections():
+                    if key not in self._under_way:
+                        self._under_way.add(key)
+                        group.create_task(self._sweep_once(*key), name=f"sweep {key[0]}/{key[1]}")
+                await self._clock.sleep_until(self._clock.now() + self._options.sweep_every_s)
+
+    async def _sweep_once(self, task_type: str, connection: str) -> None:
+        try:
+            await self._sweep(task_type, connection)
+        finally:
+            self._under_way.discard((task_type, connection))
 
     async def _sweep(self, task_type: str, connection: str) -> None:
         reads = self._budgets.of(task_type, connection, CallClass.READ)
         if not self._may_call() or reads.wait_s() > self._options.sweep_every_s:
             return
-        await reads.turn()
-        if not self._may_call():
+        circuit = self._circuits.of(task_type, connection)
+        permit = await circuit.turn(reads, Source.SWEEP)
+        if permit is None or not self._may_call():
             return
         listed = await self._handlers.list(task_type, connection, self._store.owner)
+        fault = listed if isinstance(listed, Fault) else None
+        if fault is not None:
+            reads.heed(fault)
+        circuit.end(permit, fault, executions=(_LISTED,))
         if isinstance(listed, Fault):
-            reads.heed(listed)
             if self._failing.get((task_type, connection)) != listed.reason:
                 self._instrument.trouble(
                     "sweep", listed.message, task_type=task_type, connection=connection, reason=listed.reason
@@ -105,12 +120,16 @@ class Sweeper:
 
     async def _delete(self, task_type: str, connection: str, job: ListedJob) -> None:
         deletes = self._budgets.of(task_type, connection, CallClass.DELETE)
-        await deletes.turn()
-        if not self._may_call():
+        circuit = self._circuits.of(task_type, connection)
+        permit = await circuit.turn(deletes, Source.SWEEP)
+        if permit is None or not self._may_call():
             return
         deletion = await self._handlers.delete(task_type, connection, job.name, job.meta, b"")
+        fault = deletion if isinstance(deletion, Fault) else None
+        if fault is not None:
+            deletes.heed(fault)
+        circuit.end(permit, fault, executions=(job.name,))
         if isinstance(deletion, Fault):
-            deletes.heed(deletion)
             self._instrument.trouble(
                 "sweep", deletion.message, remote_name=job.name, connection=connection, reason=deletion.reason
             )

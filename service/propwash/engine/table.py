@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from propwash.core.events import Event, Verb
+from propwash.core.events import Deleted, Event, Verb
 from propwash.core.model import Execution, ExecutionUid
 from propwash.ports import ExecutionName, TaskRequest
 
@@ -29,6 +29,8 @@ class Entry:
     """What happened before its insert was durable; taken up then, or dropped with it."""
     in_flight: set[Verb] = field(default_factory=set)
     """Effects in flight. A verb is in flight once, whichever attempt it is for."""
+    deleted: Deleted | None = None
+    """The last answer to a delete, for those who ask what a cleanup waits for."""
     is_catching_up: bool = False
     """Loaded at start and not yet stepped since."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from propwash.core.model import Link, RemoteName, Traits
+from propwash.core.pool import merged
 from propwash.handlers import answers, specs
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import Nonsense, short
@@ -60,10 +61,11 @@ class Admitter:
         connection = self._connections.pick(served.plugin, request.connection, project=project, domain=domain)
         handler = served.handler
         spec = self.parse(served, request)
+        own = self._ask(served, request, "claims", lambda: answers.claims(handler.claims(spec)))
         return Admission(
             connection=connection.name,
             traits=self._traits(served, connection),
-            claims=self._ask(served, request, "claims", lambda: answers.claims(handler.claims(spec))),
+            claims=merged((*own, *self._connections.named(served.plugin, connection.name).claims)),
             hint=self._hint(served, request, connection, spec),
         )
 

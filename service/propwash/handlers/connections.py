@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from propwash.core.model import Claim
 from propwash.ports import FieldFault, Refused
 from propwash.sdk import CallLimits, Connection, LocalSecrets, SecretReader
 
@@ -40,15 +41,19 @@ class ConfiguredConnection:
     """Go before the handler's own."""
     settle_s: float | None = None
     """Goes before the handler's own."""
+    claims: tuple[Claim, ...] = ()
+    """What every execution on it takes of pools, besides what its handler claims; one for each pool."""
 
     def admits(self, project: str, domain: str) -> bool:
         """Whether an execution of this project and domain may use it."""
         return not self.only_for or any(scope.covers(project, domain) for scope in self.only_for)
 
 
-def conflicts(configured: Iterable[ConfiguredConnection]) -> list[str]:
+def conflicts(
+    configured: Iterable[ConfiguredConnection], *, pools: Mapping[str, int] | None = None
+) -> list[str]:
     """One line a fault that the connections have with each other: a name used twice, a default claimed twice, a default
-    for somebody who may not use the connection.
+    for somebody who may not use the connection; and with the pools, by capacity, where they are given.
     """
     found: list[str] = []
     names: set[str] = set()
@@ -65,6 +70,11 @@ def conflicts(configured: Iterable[ConfiguredConnection]) -> list[str]:
                 found.append(f"plugin {one.plugin} has two default connections{where}: {other}, {name}")
             if scope and one.only_for and not any(_holds(only, scope) for only in one.only_for):
                 found.append(f"connection {name} is the default for {scope}, which may not use it")
+        for claim in one.claims if pools is not None else ():
+            there = (pools or {}).get(claim.pool, 0)
+            if claim.units > there:
+                short = f"{claim.units} of pool {claim.pool}, of which engine.pools has {there}"
+                found.append(f"connection {name} claims {short}")
     return found
 
 

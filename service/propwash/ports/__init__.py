@@ -52,6 +52,7 @@ from propwash.ports.store import (
     StoreTooNew,
     StoreUnavailable,
 )
+from propwash.ports.waits import Behind, Hold, Paused, PoolPlace, Silent, Wait
 
 __all__ = [
     "Admission",
@@ -60,6 +61,7 @@ __all__ = [
     "AlreadyEnded",
     "AlreadyExists",
     "AnyOf",
+    "Behind",
     "Bury",
     "Change",
     "ChangePage",
@@ -80,16 +82,20 @@ __all__ = [
     "Group",
     "HandlerInfo",
     "Handlers",
+    "Hold",
     "Insert",
     "Instrument",
     "JobRequest",
     "NoSuchExecution",
     "Not",
     "NotAccepting",
+    "Paused",
+    "PoolPlace",
     "Position",
     "Record",
     "Refused",
     "Scope",
+    "Silent",
     "SnapshotPart",
     "Stale",
     "Store",
@@ -102,4 +108,5 @@ __all__ = [
     "StoredChange",
     "TaskRequest",
     "Update",
+    "Wait",
 ]

@@ -11,6 +11,7 @@ from propwash.ports.commits import (
     DuplicateOf,
 )
 from propwash.ports.records import ExecutionName, Record, TaskRequest
+from propwash.ports.waits import Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,12 @@ class Executions(Protocol):
         """Ask for the end; None where the abort was buried for a name that is not there yet.
 
         Raises NoSuchExecution, AlreadyEnded or NotAccepting. An abort of an aborted execution answers it.
+        """
+
+    def waits(self, record: Record) -> Wait | None:
+        """What an execution that was just read waits for at this moment, from memory and at once.
+
+        None where its state tells all, where it has moved on since it was read, and where it is not known here.
         """
 
     async def newer_than(self, seq: int) -> int:

@@ -9,6 +9,7 @@ from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import (
     Execution,
+    Fault,
 )
 from propwash.ports.records import ExecutionName
 
@@ -46,6 +47,17 @@ class Instrument(Protocol):
 
     def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
         """A pool's occupancy changed."""
+
+    def breaker(
+        self,
+        *,
+        handler: str,
+        connection: str,
+        is_open: bool,
+        fault: Fault | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """A connection's breaker was made, closed; opened, as calls ended with the fault; or closed after so long."""
 
     def swept(self, *, task_type: str, connection: str, listed: int, orphans: int) -> None:
         """A sweep ended."""

@@ -43,13 +43,18 @@ _OVER = frozenset({execution_pb2.TaskExecution.SUCCEEDED, *_FAILURES})
 
 
 def resource(
-    record: Record, *, links: tuple[Link, ...], outputs: FlyteOutputs, tells_retryable: bool = True
+    record: Record,
+    *,
+    links: tuple[Link, ...],
+    outputs: FlyteOutputs,
+    waiting: tuple[str, str] | None = None,
+    tells_retryable: bool = True,
 ) -> agent_pb2.Resource:
-    """What Flyte is told of an execution; outputs are what it gave where it succeeded. At most MOST_BYTES, as Flyte's
-    client takes no more.
+    """What Flyte is told of an execution; outputs are what it gave where it succeeded, waiting is reason and message
+    where more is known than the record tells. At most MOST_BYTES, as Flyte's client takes no more.
     """
     execution = record.execution
-    reason, message = standing(execution)
+    reason, message = waiting or standing(execution)
     told = f"{reason}: {message}" if reason and message else reason or message
     made = agent_pb2.Resource(phase=_phase(execution, tells_retryable=tells_retryable), message=told)
     for link in links:

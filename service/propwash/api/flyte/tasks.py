@@ -33,6 +33,7 @@ from propwash.api.flyte.outputs import memo_of
 from propwash.api.flyte.passing import environment, without_secrets
 from propwash.api.flyte.resources import refused, resource, unwatched
 from propwash.api.translate import Translator
+from propwash.api.waits import told
 from propwash.core.model import Phase, Policy
 from propwash.ports import (
     AlreadyEnded,
@@ -136,6 +137,7 @@ class Tasks:
             links=tuple(self._translator.links(record)),
             outputs=self._flyte.outputs(record, is_v2=is_v2) if is_good else {},
             tells_retryable=self._tells_retryable,
+            waiting=told(record.execution, self._executions.waits(record)),
         )
 
     async def delete(self, request: agent_pb2.DeleteTaskRequest) -> agent_pb2.DeleteTaskResponse:

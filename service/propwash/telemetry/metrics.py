@@ -5,14 +5,9 @@ No execution's name or id is a label: those are fields of log lines.
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
-import re
-import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, Summary
@@ -20,8 +15,19 @@ from prometheus_client.exposition import choose_encoder
 
 from propwash.core.effects import Effect
 from propwash.core.events import Event
-from propwash.core.model import Cleaning, Done, Execution, ExecutionUid, Instant, Launching, Phase, Running
+from propwash.core.model import (
+    Cleaning,
+    Done,
+    Execution,
+    ExecutionUid,
+    Fault,
+    Instant,
+    Launching,
+    Phase,
+    Running,
+)
 from propwash.ports import ExecutionName
+from propwash.telemetry.lines import log, say
 
 LIVE_PHASES = tuple(phase for phase in Phase if not phase.is_terminal)
 FINAL_PHASES = tuple(phase for phase in Phase if phase.is_terminal)
@@ -30,13 +36,6 @@ MAX_LABEL_VALUES = 200
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-_SECRET_FIELD = re.compile(r"(?i)passw|secret|token|authorization|credential|api_?key|private_?key|cookie")
-_SECRET_TEXT = re.compile(
-    r"(?i)(bearer\s+|basic\s+)[\w.~+/=-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-    r"|-----BEGIN [^-]*PRIVATE KEY-----.*"
-)
-_RESERVED = frozenset({"time", "level", "logger", "message", "traceback"})
-_log = logging.getLogger("propwash")
 
 
 class Telemetry:
@@ -106,6 +105,12 @@ class Telemetry:
         self._pool_capacity = self._gauge("pool_capacity", "Units of a pool.", "pool")
         self._pool_occupied = self._gauge("pool_occupied", "Units of a pool that are held.", "pool")
         self._pool_waiting = self._gauge("pool_waiting", "Executions that wait for a pool.", "pool")
+        self._breaker_open = self._gauge(
+            "breaker_open", "1 while a connection's breaker holds calls back.", "handler", "connection"
+        )
+        self._breaker_openings = self._counter(
+            "breaker_openings", "How often a connection's breaker opened.", "handler", "connection"
+        )
         self._swept = self._counter("sweeps", "Searches for orphans.", "task_type", "connection")
         self._orphans = self._counter(
             "orphans_found", "Remote jobs that no live attempt owns.", "task_type", "connection"
@@ -219,7 +224,7 @@ class Telemetry:
     ) -> None:
         is_edge = after.phase.is_terminal or (before is None and event is None)
         level = logging.INFO if is_edge else logging.DEBUG
-        if not _log.isEnabledFor(level):
+        if not log.isEnabledFor(level):
             return
         fields: dict[str, object] = {
             "execution": str(name),
@@ -235,7 +240,7 @@ class Telemetry:
                 fields |= {"reason": outcome.reason, "why": outcome.message}
             case Launching(trouble=trouble) | Running(trouble=trouble) | Cleaning(trouble=trouble) if trouble:
                 fields |= {"reason": trouble.fault.reason, "why": trouble.fault.message}
-        _say(level, "execution changed phase", fields)
+        say(level, "execution changed phase", fields)
 
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         """Part of ports.Instrument."""
@@ -252,7 +257,7 @@ class Telemetry:
     def commit_failed(self, message: str) -> None:
         """Part of ports.Instrument."""
         self._commit_failures.inc()
-        _say(logging.ERROR, "commit failed", {"why": message})
+        say(logging.ERROR, "commit failed", {"why": message})
 
     def queued(self, *, lane: str, depth: int) -> None:
         """Part of ports.Instrument."""
@@ -273,6 +278,26 @@ class Telemetry:
         self._pool_occupied.labels(kept).set(occupied)
         self._pool_waiting.labels(kept).set(waiting)
 
+    def breaker(
+        self,
+        *,
+        handler: str,
+        connection: str,
+        is_open: bool,
+        fault: Fault | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Part of ports.Instrument."""
+        labels = (self._bounded("handler", handler), self._bounded("connection", connection))
+        self._breaker_open.labels(*labels).set(is_open)
+        self._breaker_openings.labels(*labels).inc(is_open)
+        fields: dict[str, object] = {"handler": handler, "connection": connection}
+        if is_open and fault is not None:
+            fields |= {"reason": fault.reason, "why": fault.message}
+            say(logging.WARNING, "breaker opened", fields)
+        elif seconds:
+            say(logging.INFO, "breaker closed", fields | {"seconds": round(seconds, 3)})
+
     def swept(self, *, task_type: str, connection: str, listed: int, orphans: int) -> None:
         """Part of ports.Instrument."""
         labels = (self._bounded("task_type", task_type), self._bounded("connection", connection))
@@ -280,7 +305,7 @@ class Telemetry:
         self._orphans.labels(*labels).inc(orphans)
         level = logging.WARNING if orphans else logging.DEBUG
         fields = {"task_type": task_type, "connection": connection, "listed": listed, "orphans": orphans}
-        _say(level, "sweep ended", fields)
+        say(level, "sweep ended", fields)
 
     def forgot(self, name: ExecutionName, after: Execution) -> None:
         """Part of ports.Instrument."""
@@ -291,16 +316,16 @@ class Telemetry:
     def trouble(self, component: str, message: str, **fields: str) -> None:
         """Part of ports.Instrument."""
         self._troubles.labels(self._bounded("component", component)).inc()
-        _say(logging.WARNING, "trouble", {"component": component, "why": message, **fields})
+        say(logging.WARNING, "trouble", {"component": component, "why": message, **fields})
 
     def served(self, *, method: str, code: str, reason: str, seconds: float) -> None:
         """A gRPC call ended; code is gRPC's, reason is ErrorInfo's or empty."""
         kept = self._bounded("method", method.rpartition("/")[2])
         self._served.labels(kept, code).inc()
         self._served_time.labels(kept).observe(seconds)
-        if _log.isEnabledFor(logging.DEBUG):
+        if log.isEnabledFor(logging.DEBUG):
             fields = {"method": method, "code": code, "reason": reason, "seconds": round(seconds, 6)}
-            _say(logging.DEBUG, "call served", fields)
+            say(logging.DEBUG, "call served", fields)
 
     def streams(self, *, method: str, count: int) -> None:
         """How many streams of a gRPC method are open now."""
@@ -323,71 +348,4 @@ class Telemetry:
         """A call met a defect of ours; the line has the traceback, the client only the incident's id."""
         self._troubles.labels("api").inc()
         fields = {"incident": incident, "method": method}
-        _log.error("call failed", extra={"fields": fields}, exc_info=error)
-
-
-def _say(level: int, message: str, fields: dict[str, Any]) -> None:
-    if _log.isEnabledFor(level):
-        _log.log(level, message, extra={"fields": fields})
-
-
-def announce(message: str, **fields: str | int) -> None:
-    """One line about the life of the process."""
-    _say(logging.INFO, message, fields)
-
-
-def configure_logging(*, format: str = "text", level: str = "INFO") -> None:
-    """One line an event on standard error: format is json or text (key=value).
-
-    Raises ValueError for an unknown format or level.
-    """
-    formats: dict[str, type[logging.Formatter]] = {"json": JsonLines, "text": TextLines}
-    if format not in formats:
-        raise ValueError(f"the log format is json or text, not {format!r}")
-    levels = logging.getLevelNamesMapping()
-    if level.upper() not in levels:
-        raise ValueError(f"the log level is one of {', '.join(levels)}, not {level!r}")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formats[format]())
-    logging.basicConfig(level=levels[level.upper()], handlers=[handler], force=True)
-
-
-class JsonLines(logging.Formatter):
-    """A JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, secrets struck out."""
-        return json.dumps(_line(self, record), default=str, ensure_ascii=False)
-
-
-class TextLines(logging.Formatter):
-    """key=value pairs a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, secrets struck out."""
-        return " ".join(f"{key}={_quoted(value)}" for key, value in _line(self, record).items())
-
-
-def _line(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, object]:
-    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-    line: dict[str, object] = {
-        "time": f"{at}.{int(record.msecs):03d}Z",
-        "level": record.levelname,
-        "logger": record.name,
-        "message": _struck(record.getMessage()),
-    }
-    for key, value in getattr(record, "fields", {}).items():
-        kept = f"{key}_" if key in _RESERVED else key
-        line[kept] = "[secret]" if _SECRET_FIELD.search(key) else _struck(value)
-    if record.exc_info:
-        line["traceback"] = _struck(formatter.formatException(record.exc_info))
-    return line
-
-
-def _struck(value: object) -> object:
-    return _SECRET_TEXT.sub("[secret]", value) if isinstance(value, str) else value
-
-
-def _quoted(value: object) -> str:
-    text = str(value)
-    return text if re.fullmatch(r"[^\s\"=]+", text) else json.dumps(text, ensure_ascii=False)
+        log.error("call failed", extra={"fields": fields}, exc_info=error)
