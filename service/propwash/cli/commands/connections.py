@@ -115,6 +115,7 @@ async def _shown(settings: Settings) -> list[dict[str, object]]:
                 "only_for": [_scope(scope) for scope in one.only_for],
                 "limits": _limits(one.limits),
                 "settle_s": one.settle_s,
+                "takes_flyte_secrets": one.takes_flyte_secrets,
                 "settings": inspector.shown_settings(one),
             }
             for one in inspector.connections()
