@@ -6,7 +6,7 @@ members of JobConfigurationQuery by the API's own names; the query is sql.statem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from propwash.sdk import (
     FlyteDataset,
@@ -16,12 +16,16 @@ from propwash.sdk import (
     FlyteRequest,
     FlyteTask,
     Json,
+    SentSecret,
     TemplateError,
 )
+from propwash_bigquery.connection import OTHER_CREDENTIALS
 from propwash_bigquery.keys import JobKey
 
 _SCHEME = "bq://"
 _OWN = frozenset({"ProjectID", "Location", "Domain", "secrets", "query"})
+_CREDENTIALS = "google_application_credentials"
+"""What flyte-sdk's task calls its secret, whose value is the JSON of a service account's key."""
 
 
 class QueryTasks:
@@ -63,3 +67,13 @@ class QueryTasks:
         if key.location:
             spec["location"] = key.location
         return FlyteJob(meta=key.meta(), request=FlyteRequest(spec=spec), links=(key.link(),))
+
+    def credentials(self, names: Collection[str]) -> Mapping[str, Json]:
+        """A service account's key in place of whatever the connection signs in with, and acts as."""
+        if unknown := sorted(set(names) - {_CREDENTIALS}):
+            raise TemplateError(f"custom.secrets.{unknown[0]:.100}: is not {_CREDENTIALS}")
+        return {
+            **dict.fromkeys(OTHER_CREDENTIALS),
+            "credentials": "default",
+            "credentials_json": SentSecret.named(_CREDENTIALS),
+        }

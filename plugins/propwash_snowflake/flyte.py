@@ -8,7 +8,7 @@ task (the same in custom, with connection_kwargs and batch); both write %(name)s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from propwash.sdk import (
     FlyteDataset,
@@ -18,13 +18,17 @@ from propwash.sdk import (
     FlyteRequest,
     FlyteTask,
     Json,
+    SentSecret,
     TemplateError,
     Value,
 )
+from propwash_snowflake.connection import OTHER_CREDENTIALS
 from propwash_snowflake.keys import StatementKey
 
 _PLACES = ("warehouse", "database", "schema")
 _KWARGS = frozenset({"role", "session_parameters", "warehouse", "database", "schema"})
+_KEY, _PASSPHRASE = "snowflake_private_key", "snowflake_private_key_passphrase"
+"""What flyte-sdk's task calls its secrets; their values are PEM text and a passphrase as they stand."""
 _INPUT = re.compile(r"%\((?P<percent>\w+)\)s|\{\{\s*\.inputs\.(?P<braces>\w+)\s*\}\}|%%")
 
 
@@ -75,6 +79,19 @@ class StatementTasks:
         spec.update((name, meta[name]) for name in _PLACES if meta.get(name))
         account = {name: str(meta[name]) for name in ("account", "user") if meta[name]}
         return FlyteJob(meta=StatementKey(handle).meta(), request=FlyteRequest(spec=spec, account=account))
+
+    def credentials(self, names: Collection[str]) -> Mapping[str, Json]:
+        """A key pair, whatever the connection signs in with: the key belongs to the template's user."""
+        if unknown := sorted(set(names) - {_KEY, _PASSPHRASE}):
+            raise TemplateError(f"custom.secrets.{unknown[0]:.100}: is none of {_KEY}, {_PASSPHRASE}")
+        if _KEY not in names:
+            raise TemplateError(f"custom.secrets.{_KEY}: is missing, and should go with its passphrase")
+        return {
+            **dict.fromkeys(OTHER_CREDENTIALS),
+            "auth": "key_pair",
+            "private_key": SentSecret.named(_KEY),
+            "private_key_passphrase": SentSecret.named(_PASSPHRASE) if _PASSPHRASE in names else None,
+        }
 
 
 def _texts(task: FlyteTask) -> dict[str, str]:
