@@ -16,8 +16,8 @@ from flyteidl2.connector import connector_pb2, service_pb2_grpc
 from google.protobuf import json_format
 
 from propwash.core.model import Json, OutcomeKind
-from propwash.ports import AdoptedJob, Record, TaskRequest
-from propwash.sdk import FlyteOutputs, FlyteTask, FlyteType
+from propwash.ports import NO_SECRETS, AdoptedJob, Record, TaskRequest
+from propwash.sdk import FlyteOutputs, FlyteTask, FlyteType, Secret
 from tests.api.api_fake_host import log_page
 from tests.api.api_world import World, full
 
@@ -33,11 +33,22 @@ class Queries:
     def answers_within_s(self, task_type: str) -> float | None:
         return None
 
-    def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
+    def request(
+        self, task: FlyteTask, *, project: str, domain: str, secrets: Mapping[str, Secret] = NO_SECRETS
+    ) -> TaskRequest:
         return TaskRequest(task_type=task.task_type, spec={"query": task.statement})
 
+    def renew(self, record: Record, secrets: Mapping[str, Secret]) -> None:
+        return None
+
     def adopted(
-        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
+        self,
+        task_type: str,
+        meta: Mapping[str, Json],
+        *,
+        project: str,
+        domain: str,
+        secrets: Mapping[str, Secret] = NO_SECRETS,
     ) -> tuple[TaskRequest, AdoptedJob] | None:
         return None
 
