@@ -12,6 +12,8 @@ from propwash_bigquery.api_types import Location, Project
 
 PUBLIC_ENDPOINT = "https://bigquery.googleapis.com"
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+OTHER_CREDENTIALS = ("credentials_file", "access_token", "impersonate", "quota_project")
+"""The settings of credentials that are not given as JSON, and of whom they act as and pay with."""
 _PATH = "/bigquery/v2"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from propwash.sdk import Connection, SecretReader, Unavailable
+from propwash.sdk import Connection, SecretReader, SentSecret, Unavailable
 from propwash_bigquery.connection import BigQuerySettings, SettingsError, base_url, settings_of
 from propwash_bigquery.credentials import Credentials, NoCredentials, TokenSource
 from propwash_bigquery.google_tokens import GoogleTokens
 from propwash_bigquery.listing import Listing
 from propwash_bigquery.rotating import RotatingToken
+from propwash_bigquery.sent_keys import SentKeys
 from propwash_bigquery.wire import Client, HeaderSource
 
 Tokens = Callable[[BigQuerySettings, SecretReader], TokenSource]
@@ -63,6 +64,12 @@ class Desks:
         )
         return made
 
+    async def forget(self, connection: Connection) -> None:
+        """Close the connection's client, if there is one."""
+        desk = self._desks.pop(connection.name, None)
+        if desk is not None:
+            await _close(desk)
+
     def enter(self, user: object) -> None:
         """Count a handler as a user."""
         self._users.add(id(user))
@@ -82,7 +89,10 @@ class Desks:
             return NoCredentials()
         if settings.access_token is not None:
             return RotatingToken(settings.access_token, connection.secrets, name=connection.name)
-        return Credentials(self._tokens(settings, connection.secrets), name=connection.name)
+        secrets = connection.secrets
+        if isinstance(settings.credentials_json, SentSecret):
+            secrets = SentKeys(secrets, endpoint=connection.endpoint)
+        return Credentials(self._tokens(settings, secrets), name=connection.name)
 
 
 async def _close(desk: Desk) -> None:

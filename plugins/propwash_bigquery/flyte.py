@@ -7,7 +7,7 @@ under "query", and nothing else of it); the query is sql.statement, inputs are i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from propwash.sdk import (
     FlyteDataset,
@@ -19,9 +19,11 @@ from propwash.sdk import (
     FlyteRequest,
     FlyteTask,
     Json,
+    SentSecret,
     TemplateError,
     Value,
 )
+from propwash_bigquery.connection import OTHER_CREDENTIALS
 from propwash_bigquery.keys import JobKey
 from propwash_bigquery.placeholders import with_parameters
 from propwash_bigquery.sql_types import SqlType
@@ -45,6 +47,8 @@ _TYPES = {
 }
 _NO_VALUES: tuple[Json, ...] = ({}, {"value": None}, {"arrayValues": ()}, None)
 """What the Python library writes for a parameter whose value is None, or an empty list."""
+_CREDENTIALS = "google_application_credentials"
+"""What flyte-sdk's task calls its secret, whose value is the JSON of a service account's key."""
 
 
 class QueryTasks:
@@ -94,6 +98,16 @@ class QueryTasks:
         if key.location:
             spec["location"] = key.location
         return FlyteJob(meta=key.meta(), request=FlyteRequest(spec=spec), links=(key.link(),))
+
+    def credentials(self, names: Collection[str]) -> Mapping[str, Json]:
+        """A service account's key in place of whatever the connection signs in with, and acts as."""
+        if unknown := sorted(set(names) - {_CREDENTIALS}):
+            raise TemplateError(f"custom.secrets.{unknown[0]:.100}: is not {_CREDENTIALS}")
+        return {
+            **dict.fromkeys(OTHER_CREDENTIALS),
+            "credentials": "default",
+            "credentials_json": SentSecret.named(_CREDENTIALS),
+        }
 
 
 def _check(task: FlyteTask) -> None:

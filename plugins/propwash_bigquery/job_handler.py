@@ -142,6 +142,10 @@ class BigQueryJobHandler(Handler[SpecT]):
         """Settings, token, jobs.list and a dry run of SELECT 1 by jobs.insert, in this order."""
         return await checked(self._desks, connection)
 
+    async def forget(self, connection: Connection) -> None:
+        """Close the connection's session."""
+        await self._desks.forget(connection)
+
     async def close(self) -> None:
         """Close the sessions, once no other form uses them."""
         await self._desks.leave(self)

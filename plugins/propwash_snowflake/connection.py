@@ -16,6 +16,8 @@ from propwash.sdk import Connection, SecretRef
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OWN_PARAMETERS = frozenset({"QUERY_TAG", "MULTI_STATEMENT_COUNT"})
+OTHER_CREDENTIALS = ("token", "oauth_token_url", "oauth_client_id", "oauth_client_secret", "oauth_scope")
+"""The settings of credentials that are no key pair."""
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 Parameter: TypeAlias = str | int | float | bool
 Identifier: TypeAlias = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=257)]

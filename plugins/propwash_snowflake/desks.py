@@ -36,6 +36,11 @@ class Desk:
     has_live: bool = field(default=True)
     """Whether the last sweep found any."""
 
+    async def close(self) -> None:
+        """Close the client."""
+        await self.finder.close()
+        await self.client.close()
+
     def wants_sweep(self, now: float) -> bool:
         """Whether there may be statements to be found. A query of the history each minute, for nothing, would keep a
         warehouse awake, and paid for, day and night.
@@ -87,13 +92,18 @@ class Desks:
         )
         return made
 
+    async def forget(self, connection: Connection) -> None:
+        """Close the connection's client, if there is one."""
+        desk = self._desks.pop(connection.name, None)
+        if desk is not None:
+            await desk.close()
+
     async def close(self) -> None:
         """Close every client."""
         desks = [*self._desks.values(), *self._replaced]
         self._desks.clear()
         self._replaced.clear()
-        await asyncio.gather(*(desk.finder.close() for desk in desks))
-        await asyncio.gather(*(desk.client.close() for desk in desks))
+        await asyncio.gather(*(desk.close() for desk in desks))
 
     def _signer(self, name: str, settings: SnowflakeSettings, secrets: SecretReader) -> Signer:
         if settings.auth == "none":

@@ -8,7 +8,7 @@ task (the same in custom, with connection_kwargs and batch); both write %(name)s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from propwash.sdk import (
     Column,
@@ -20,8 +20,10 @@ from propwash.sdk import (
     FlyteRequest,
     FlyteTask,
     Json,
+    SentSecret,
     TemplateError,
 )
+from propwash_snowflake.connection import OTHER_CREDENTIALS
 from propwash_snowflake.keys import StatementKey
 from propwash_snowflake.placeholders import Bound, bound, bound_rows
 
@@ -33,7 +35,7 @@ _CONFIG = frozenset({*_SETTINGS, "primary_container_name"})
 _CUSTOM = frozenset({*_SETTINGS, "connection_kwargs", "batch", "secrets", "configs", "taskType"})
 """The last three are how Flyte 2 describes its connection."""
 _KWARGS = frozenset({"role", *_PLACES, "session_parameters", "timezone", "autocommit"})
-_CREDENTIALS = re.compile(
+_CREDENTIAL_WORDS = re.compile(
     r"(pass(word|code)|authenticator|auth_class|token|private_key|oauth|mfa|workload_identity|session_id|browser)"
 )
 _TYPES = {
@@ -45,6 +47,8 @@ _TYPES = {
     FlyteKind.DURATION: "TIME",
     FlyteKind.BINARY: "BINARY",
 }
+_KEY, _PASSPHRASE = "snowflake_private_key", "snowflake_private_key_passphrase"
+"""What flyte-sdk's task calls its secrets; their values are PEM text and a passphrase as they stand."""
 
 
 class StatementTasks:
@@ -98,6 +102,19 @@ class StatementTasks:
         account = {name: str(meta[name]) for name in _ACCOUNT if meta[name]}
         return FlyteJob(meta=StatementKey(handle).meta(), request=FlyteRequest(spec=spec, account=account))
 
+    def credentials(self, names: Collection[str]) -> Mapping[str, Json]:
+        """A key pair, whatever the connection signs in with: the key belongs to the template's user."""
+        if unknown := sorted(set(names) - {_KEY, _PASSPHRASE}):
+            raise TemplateError(f"custom.secrets.{unknown[0]:.100}: is none of {_KEY}, {_PASSPHRASE}")
+        if _KEY not in names:
+            raise TemplateError(f"custom.secrets.{_KEY}: is missing, and should go with its passphrase")
+        return {
+            **dict.fromkeys(OTHER_CREDENTIALS),
+            "auth": "key_pair",
+            "private_key": SentSecret.named(_KEY),
+            "private_key_passphrase": SentSecret.named(_PASSPHRASE) if _PASSPHRASE in names else None,
+        }
+
 
 def _settings(task: FlyteTask) -> dict[str, str]:
     """The settings of both places; those in custom go before those in config."""
@@ -124,7 +141,7 @@ def _of_kwargs(given: Json) -> dict[str, Json]:
     for name in sorted(set(given) - _KWARGS):
         if name in _ACCOUNT:
             raise TemplateError(f"{path}.{name}: belongs into custom.{name}")
-        if _CREDENTIALS.search(name):
+        if _CREDENTIAL_WORDS.search(name):
             raise TemplateError(f"{path}.{name}: credentials are those of the connection")
         told = ", ".join(sorted(_KWARGS))
         raise TemplateError(

@@ -137,6 +137,10 @@ class SnowflakeHandler(Handler[SnowflakeSpec]):
         """Settings, token, a statement, and the query history, in this order."""
         return await checked(self._desks, connection)
 
+    async def forget(self, connection: Connection) -> None:
+        """Close the connection's session."""
+        await self._desks.forget(connection)
+
     async def close(self) -> None:
         """Close the sessions."""
         await self._desks.close()

@@ -160,6 +160,9 @@ class ConnectionSettings(_Section):
     """What the plugin's own connection settings take; see its page in the documentation."""
     limits: ConnectionLimitSettings = ConnectionLimitSettings()
     """How fast it may be called."""
+    takes_flyte_secrets: bool = True
+    """Whether a task of Flyte 2's that comes with secrets runs with those, in place of this connection's own
+    credentials; otherwise such a task is refused."""
     settle_s: float | None = pydantic.Field(default=None, ge=0, le=3600)
     """How long after a create was sent the remote system may still apply it, or still not show it: seconds; the
     handler's own where not given. Until then no second create is sent after a lost answer."""
@@ -182,6 +185,7 @@ class ConnectionSettings(_Section):
             limits=self.limits.limits(),
             settle_s=self.settle_s,
             claims=tuple(Claim(pool=pool, units=units) for pool, units in self.claims.items()),
+            takes_flyte_secrets=self.takes_flyte_secrets,
         )
 
 

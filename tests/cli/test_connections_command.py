@@ -211,6 +211,7 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
             only_for=[{"project": "sales"}, {"project": "labs"}],
             limits={"reads": {"rate": 5, "burst": 10}},
             settle_s=7.5,
+            takes_flyte_secrets=False,
         ),
         day=look_out(""),
     )
@@ -226,6 +227,7 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
         "limits": {"reads": {"rate": 5.0, "burst": 10.0}},
         "settle_s": 7.5,
         "claims": {},
+        "takes_flyte_secrets": False,
         "settings": {"token": "env:LOOK_OUT_TOKEN"},
     }
     table = shell.run("connections", "list").stdout.splitlines()

@@ -22,7 +22,7 @@ from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
 from propwash.handlers.registry import load
-from propwash.ports import Draft, ExecutionName, TaskRequest
+from propwash.ports import Draft, ExecutionName, Instrument, Store, TaskRequest
 from propwash.sandbox import Standing
 from propwash.sandbox import World as SandboxWorld
 from propwash.sdk import Connection, Handler, Plugin
@@ -177,7 +177,7 @@ class World:
     """The engine over one scene; the stand-in's time stands still until it is moved."""
 
     scene: Scene
-    store: MemoryStore
+    store: Store
     engine: Engine
     host: HandlerHost
 
@@ -227,29 +227,45 @@ async def world(
 ) -> AsyncIterator[World]:
     """An engine over the system's stand-in; place is for the files of its credentials, claims are its connection's."""
     clock = FastClock()
-    async with SCENES[system](clock, place) as scene:
-        log = EngineLog(clock)
-        # Of this object alone: so that the test need not wait for polls.
-        traits = replace(scene.handler.traits, poll_floor_s=1.0, poll_ceiling_s=2.0)
-        setattr(scene.handler, "traits", traits)  # noqa: B010  a class variable for mypy
-        plugin = Plugin(name=system, make=lambda: (scene.handler,))
-        host = HandlerHost(
-            await load([given(plugin)]),
-            connections=Connections(
-                [ConfiguredConnection(plugin=system, connection=scene.connection, claims=claims)]
-            ),
-            clock=clock,
-            instrument=log,
-        )
-        store = MemoryStore(owner="battery1")
-        await store.open()
-        engine = Engine(
-            clock=clock, store=store, handlers=host, instrument=log, options=options or EngineOptions()
-        )
-        await engine.start()
-        try:
-            yield World(scene, store, engine, host)
-        finally:
-            await engine.stop()
-            await host.close()
-            await store.close()
+    async with (
+        SCENES[system](clock, place) as scene,
+        running(
+            scene, clock, MemoryStore(owner="battery1"), EngineLog(clock), options=options, claims=claims
+        ) as there,
+    ):
+        yield there
+
+
+@asynccontextmanager
+async def running(
+    scene: Scene,
+    clock: FastClock,
+    store: Store,
+    instrument: Instrument,
+    *,
+    options: EngineOptions | None = None,
+    **about: Any,
+) -> AsyncIterator[World]:
+    """An engine over the scene's handler and the store; about goes with the connection."""
+    # Of this object alone: so that the test need not wait for polls.
+    traits = replace(scene.handler.traits, poll_floor_s=1.0, poll_ceiling_s=2.0)
+    setattr(scene.handler, "traits", traits)  # noqa: B010  a class variable for mypy
+    plugin = Plugin(name=scene.system, make=lambda: (scene.handler,))
+    configured = ConfiguredConnection(plugin=scene.system, connection=scene.connection, **about)
+    host = HandlerHost(
+        await load([given(plugin)]),
+        connections=Connections([configured]),
+        clock=clock,
+        instrument=instrument,
+    )
+    await store.open()
+    engine = Engine(
+        clock=clock, store=store, handlers=host, instrument=instrument, options=options or EngineOptions()
+    )
+    await engine.start()
+    try:
+        yield World(scene, store, engine, host)
+    finally:
+        await engine.stop()
+        await host.close()
+        await store.close()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from flyteidl.core import literals_pb2, tasks_pb2
 from flyteidl.core.execution_pb2 import TaskExecution
 from flyteidl.service import agent_pb2_grpc
 from flyteidl2.connector import connector_pb2, service_pb2_grpc
+from flyteidl2.core import security_pb2
 from google.protobuf import json_format
 
 from propwash.api.names import parse_name
@@ -30,6 +32,7 @@ from tests.api.api_world import LOCAL
 from tests.e2e.credential_scenes import World, world
 
 ENDED = (TaskExecution.SUCCEEDED, TaskExecution.FAILED, TaskExecution.ABORTED, TaskExecution.RETRYABLE_FAILED)
+NOTHING: Mapping[str, str] = MappingProxyType({})
 PREFIX = "s3://flyte/metadata/sales-prod-a8xk2/n0/data"
 
 
@@ -54,6 +57,7 @@ class Flyte:
         *,
         attempt: int = 0,
         node: str = PREFIX,
+        secrets: Mapping[str, str] = NOTHING,
         **more: Any,
     ) -> bytes:
         """The resource meta."""
@@ -67,13 +71,13 @@ class Flyte:
         task.retry_attempt = attempt
         execution = task.node_execution_id.execution_id
         execution.project, execution.domain, execution.name = "sales", "prod", "a8xk2"
-        return await self.send(request)
+        return await self.send(request, secrets)
 
-    async def send(self, request: agent_pb2.CreateTaskRequest) -> bytes:
-        """The create as it stands; the resource meta."""
+    async def send(self, request: agent_pb2.CreateTaskRequest, secrets: Mapping[str, str] = NOTHING) -> bytes:
+        """The create as it stands; the resource meta. Flyte 2 sends a connection with every call."""
         if self.is_v2:
             sent = connector_pb2.CreateTaskRequest.FromString(request.SerializeToString())
-            sent.connection.secrets["snowflake_private_key"] = "a-secret-in-clear"
+            sent.connection.MergeFrom(connection(secrets))
             return bytes((await self.tasks.CreateTask(sent)).resource_meta)
         return bytes((await self.tasks.CreateTask(request)).resource_meta)
 
@@ -89,29 +93,43 @@ class Flyte:
         """Whether the remote system answers, or fails every call."""
         self.world.scene.rig.world.faults.set([] if is_up else [DOWN], seed=0)
 
-    async def get(self, meta: bytes, task_type: str = "") -> agent_pb2.Resource:
-        kind = connector_pb2.GetTaskRequest if self.is_v2 else agent_pb2.GetTaskRequest
-        answer = await self.tasks.GetTask(kind(resource_meta=meta, **category(task_type)))
+    async def get(
+        self, meta: bytes, task_type: str = "", secrets: Mapping[str, str] = NOTHING
+    ) -> agent_pb2.Resource:
+        fields = {"resource_meta": meta, **category(task_type)}
+        if self.is_v2:
+            request: Any = connector_pb2.GetTaskRequest(**fields, connection=connection(secrets))
+        else:
+            request = agent_pb2.GetTaskRequest(**fields)
+        answer = await self.tasks.GetTask(request)
         return agent_pb2.GetTaskResponse.FromString(answer.SerializeToString()).resource
 
-    async def delete(self, meta: bytes, task_type: str = "") -> None:
-        kind = connector_pb2.DeleteTaskRequest if self.is_v2 else agent_pb2.DeleteTaskRequest
-        await self.tasks.DeleteTask(kind(resource_meta=meta, **category(task_type)))
+    async def delete(self, meta: bytes, task_type: str = "", secrets: Mapping[str, str] = NOTHING) -> None:
+        fields = {"resource_meta": meta, **category(task_type)}
+        if self.is_v2:
+            request: Any = connector_pb2.DeleteTaskRequest(**fields, connection=connection(secrets))
+        else:
+            request = agent_pb2.DeleteTaskRequest(**fields)
+        await self.tasks.DeleteTask(request)
 
-    async def until(self, meta: bytes, *phases: int, task_type: str = "") -> agent_pb2.Resource:
+    async def until(
+        self, meta: bytes, *phases: int, task_type: str = "", secrets: Mapping[str, str] = NOTHING
+    ) -> agent_pb2.Resource:
         """Poll until the task is in one of these phases, with every commit in between."""
         async with asyncio.timeout(30):
             seen = await self.world.store.last_seq()
-            while (found := await self.get(meta, task_type)).phase not in phases:
+            while (found := await self.get(meta, task_type, secrets)).phase not in phases:
                 assert found.phase not in ENDED, found
                 # Of before the answer: a commit while it travelled would be waited for in vain.
                 seen = await self.world.engine.executions.newer_than(seen)
         return found
 
-    async def passing(self, meta: bytes, phase: int, task_type: str = "") -> agent_pb2.Resource:
+    async def passing(
+        self, meta: bytes, phase: int, task_type: str = "", secrets: Mapping[str, str] = NOTHING
+    ) -> agent_pb2.Resource:
         """Poll until the task is in the phase, while the stand-in's time goes on."""
         async with asyncio.timeout(30):
-            while (found := await self.get(meta, task_type)).phase != phase:
+            while (found := await self.get(meta, task_type, secrets)).phase != phase:
                 assert found.phase not in ENDED, found
                 self.world.scene.rig.advance(0.1)
         return found
@@ -139,19 +157,27 @@ async def flyte(
     claims: tuple[Claim, ...] = (),
 ) -> AsyncIterator[Flyte]:
     """A caller of a server whose handler works on the system's stand-in; claims are its connection's."""
-    heard = Heard()
     async with (
         world(system, place, options=engine, claims=claims) as there,
-        serving(there, options, heard) as (_, port),
+        calling(there, is_v2=is_v2, heard=Heard(), options=options) as (made, _),
     ):
+        yield made
+
+
+@asynccontextmanager
+async def calling(
+    there: World, *, is_v2: bool, heard: Any, options: ApiOptions = LOCAL
+) -> AsyncIterator[tuple[Flyte, grpc.aio.Channel]]:
+    """A caller of a server over this engine, and its channel."""
+    async with serving(there, options, heard) as (_, port):
         target = f"127.0.0.1:{port}"
         async with grpc.aio.insecure_channel(target) as channel:
-            yield caller(there, channel, target, is_v2=is_v2, heard=heard)
+            yield caller(there, channel, target, is_v2=is_v2, heard=heard), channel
 
 
 @asynccontextmanager
 async def serving(
-    there: World, options: ApiOptions = LOCAL, heard: Heard | None = None, *, is_ready: bool = True
+    there: World, options: ApiOptions = LOCAL, heard: Any = None, *, is_ready: bool = True
 ) -> AsyncIterator[tuple[ApiServer, int]]:
     """A server over the world's engine, and its port."""
     server = ApiServer(
@@ -169,9 +195,12 @@ async def serving(
         await server.stop(1.0)
 
 
-def caller(
-    there: World, channel: grpc.aio.Channel, target: str, *, is_v2: bool, heard: Heard | None = None
-) -> Flyte:
+def connection(secrets: Mapping[str, str]) -> security_pb2.Connection:
+    """What Flyte 2's executor makes of a template's custom.secrets."""
+    return security_pb2.Connection(secrets=secrets)
+
+
+def caller(there: World, channel: grpc.aio.Channel, target: str, *, is_v2: bool, heard: Any = None) -> Flyte:
     """A caller on a channel."""
     if is_v2:
         tasks: Any = service_pb2_grpc.AsyncConnectorServiceStub(channel)  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pytest
 from flyteidl.admin import agent_pb2
@@ -14,53 +14,27 @@ from propwash.api.flyte.literals import value_of
 from propwash.api.flyte.outputs import fill_outputs, literal_of, memo_of
 from propwash.api.flyte.resources import MOST_BYTES, resource
 from propwash.core.model import Done, Execution, ExecutionUid, Json, Outcome, OutcomeKind, Plan
-from propwash.ports import AdoptedJob, ExecutionName, Record, TaskRequest
+from propwash.ports import ExecutionName, Record, TaskRequest
 from propwash.sdk import (
     Column,
     FlyteContainer,
     FlyteDataset,
     FlyteOutputs,
-    FlyteTask,
-    FlyteType,
     Value,
 )
 from tests.api.api_world import World
+from tests.flyte.fake_tasks import FakeTasks
 from tests.flyte.flyte_callers import caller, template
 
 versions = pytest.mark.parametrize("is_v2", [False, True], ids=["v1", "v2"])
 GRPC_GO_BYTES = 4 * 1024 * 1024
 
 
-class Kept:
-    """Keeps the tasks that arrive."""
-
-    def __init__(self) -> None:
-        self.tasks: list[FlyteTask] = []
-
-    def types(self) -> Sequence[FlyteType]:
-        return (FlyteType(name="query"),)
-
-    def answers_within_s(self, task_type: str) -> float | None:
-        return None
-
-    def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
-        self.tasks.append(task)
-        return TaskRequest(task_type="query", spec={"query": "select 1"})
-
-    def adopted(
-        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
-    ) -> tuple[TaskRequest, AdoptedJob] | None:
-        return None
-
-    def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
-        return {}
-
-
 @versions
 async def test_b16_handlers_see_the_container_with_the_arguments_that_propeller_filled_in(
     is_v2: bool,
 ) -> None:
-    kept = Kept()
+    kept = FakeTasks()
     async with World(flyte=kept).serving() as world:
         target = f"127.0.0.1:{world.port}"
         there = caller(None, world.channel, target, is_v2=is_v2)  # type: ignore[arg-type]  # no engine is wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,42 +18,27 @@ from flyteidl2.connector import connector_pb2
 from flyteidl2.connector import service_pb2_grpc as v2_grpc
 
 from propwash.api.flyte import sync
-from propwash.core.model import Done, Json, Outcome, OutcomeKind
-from propwash.ports import AdoptedJob, ExecutionName, Record, Refused, TaskRequest
-from propwash.sdk import FlyteDataset, FlyteOutputs, FlyteTask, FlyteType
+from propwash.core.model import Done, Outcome, OutcomeKind
+from propwash.ports import ExecutionName
+from propwash.sdk import FlyteDataset, FlyteType
 from tests.api.api_fake_host import NOW
 from tests.api.api_world import World
+from tests.flyte.fake_tasks import FakeTasks
 from tests.flyte.flyte_callers import literal, template
 
 CAP_S = 0.05
 """Of the task type that is too slow."""
 
 
-class Quick:
+def offered() -> FakeTasks:
     """Two synchronous task types, of which one has a short cap, and one that is not synchronous."""
-
-    def types(self) -> Sequence[FlyteType]:
-        return (
-            FlyteType(name="query"),
-            FlyteType(name="quick", version=1, is_sync=True),
-            FlyteType(name="slow", is_sync=True),
-        )
-
-    def answers_within_s(self, task_type: str) -> float | None:
-        return {"quick": 10.0, "slow": CAP_S}.get(task_type)
-
-    def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
-        if not task.statement:
-            raise Refused("INVALID_TEMPLATE", "sql.statement: is empty, and should be the query")
-        return TaskRequest(task_type="query", spec={"query": task.statement}, inputs=task.inputs)
-
-    def adopted(
-        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
-    ) -> tuple[TaskRequest, AdoptedJob] | None:
-        return None
-
-    def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
-        return {"o0": 42, "table": FlyteDataset(uri="bq://p:d.t")}
+    return FakeTasks(
+        FlyteType(name="query"),
+        FlyteType(name="quick", version=1, is_sync=True),
+        FlyteType(name="slow", is_sync=True),
+        within_s={"quick": 10.0, "slow": CAP_S},
+        outputs={"o0": 42, "table": FlyteDataset(uri="bq://p:d.t")},
+    )
 
 
 @dataclass
@@ -86,7 +71,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
-    async with World(flyte=Quick()).serving() as world:
+    async with World(flyte=offered()).serving() as world:
         yield Scene(world, agent_pb2_grpc.SyncAgentServiceStub(world.channel))  # type: ignore[no-untyped-call]
 
 

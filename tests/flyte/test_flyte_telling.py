@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,34 +14,12 @@ from flyteidl.service import agent_pb2_grpc
 from flyteidl2.connector import connector_pb2, service_pb2_grpc
 from google.protobuf import json_format
 
-from propwash.core.model import Json, OutcomeKind
-from propwash.ports import AdoptedJob, Record, TaskRequest
-from propwash.sdk import FlyteOutputs, FlyteTask, FlyteType
+from propwash.core.model import OutcomeKind
 from tests.api.api_fake_host import log_page
 from tests.api.api_world import World, full
+from tests.flyte.fake_tasks import FakeTasks
 
 versions = pytest.mark.parametrize("is_v2", [False, True], ids=["v1", "v2"])
-
-
-class Queries:
-    """Flyte's tasks of the fake host's one task type."""
-
-    def types(self) -> Sequence[FlyteType]:
-        return (FlyteType(name="query"),)
-
-    def answers_within_s(self, task_type: str) -> float | None:
-        return None
-
-    def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
-        return TaskRequest(task_type=task.task_type, spec={"query": task.statement})
-
-    def adopted(
-        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
-    ) -> tuple[TaskRequest, AdoptedJob] | None:
-        return None
-
-    def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
-        return {}
 
 
 @dataclass
@@ -83,7 +60,7 @@ def reader(world: World, *, is_v2: bool) -> Reader:
 
 @versions
 async def test_logs_stream_from_before_the_job_to_the_task_s_end(is_v2: bool) -> None:
-    async with World(flyte=Queries()).serving() as world:
+    async with World(flyte=FakeTasks()).serving() as world:
         there = reader(world, is_v2=is_v2)
         name = await world.create("a")
         stream = there.logs()
@@ -104,7 +81,7 @@ async def test_logs_stream_from_before_the_job_to_the_task_s_end(is_v2: bool) ->
 
 @versions
 async def test_with_a_number_of_lines_pages_are_read_one_by_one(is_v2: bool) -> None:
-    async with World(flyte=Queries()).serving() as world:
+    async with World(flyte=FakeTasks()).serving() as world:
         there = reader(world, is_v2=is_v2)
         world.executions.run(await world.create("a"))
         world.handlers.log_pages[""] = log_page("one", "two", cursor="c1")
@@ -118,7 +95,7 @@ async def test_with_a_number_of_lines_pages_are_read_one_by_one(is_v2: bool) -> 
 
 @versions
 async def test_logs_that_a_handler_does_not_offer_are_unimplemented(is_v2: bool) -> None:
-    async with World(flyte=Queries()).serving() as world:
+    async with World(flyte=FakeTasks()).serving() as world:
         world.executions.run(await world.create("a", task_type="mute"))
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await reader(world, is_v2=is_v2).logs().read()
@@ -127,7 +104,7 @@ async def test_logs_that_a_handler_does_not_offer_are_unimplemented(is_v2: bool)
 
 @versions
 async def test_metrics_are_what_the_remote_system_counted(is_v2: bool) -> None:
-    async with World(flyte=Queries()).serving() as world:
+    async with World(flyte=FakeTasks()).serving() as world:
         there = reader(world, is_v2=is_v2)
         name = await world.create("a")
         world.executions.run(name)

@@ -7,10 +7,11 @@ import propwash.sdk.testing
 
 SDK = """
 CREDENTIALS_UNAVAILABLE CallLimits Checked Claim Column Connection CreateRequest Deletion
-FlyteContainer FlyteDataset FlyteDialect FlyteDone FlyteJob FlyteOutputs FlyteRequest FlyteTask FlyteType Handler Job
+FlyteContainer FlyteCredentials FlyteDataset FlyteDialect FlyteDone FlyteJob FlyteOutputs FlyteRequest FlyteTask
+FlyteType Handler Job
 Json
 Link ListedJob LocalSecrets LogLine LogPage NotFound NotOffered Observation ParsedName Permanent Plugin Rate
-RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef Spec TemplateError Throttled
+RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef SentSecret Spec TemplateError Throttled
 Traits Unavailable
 Value Verdict parse_remote_name
 """

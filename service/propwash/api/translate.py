@@ -23,7 +23,7 @@ from propwash.core.model import (
     Trouble,
     Waiting,
 )
-from propwash.core.names import remote_name
+from propwash.core.names import account_of, remote_name
 from propwash.pb.v1 import execution_pb2
 from propwash.ports import ExecutionName, Handlers, Record
 
@@ -63,7 +63,7 @@ class Translator:
             name=str(record.name),
             uid=execution.uid,
             task_type=request.task_type,
-            connection=plan.connection or request.connection,
+            connection=account_of(plan.connection or request.connection),
             labels=request.labels,
             phase=_PHASES[execution.phase],
             attempt=execution.attempt,

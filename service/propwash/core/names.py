@@ -1,4 +1,6 @@
-"""Names of remote jobs: derived, never drawn, so that a job is known before it exists and recognised after a crash."""
+"""Names of remote jobs: derived, never drawn, so that a job is known before it exists and recognised after a crash; and
+names of connections.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,8 @@ from dataclasses import dataclass
 
 from propwash.core.model import ExecutionUid, RemoteName
 
+DERIVED = "~"
+"""Stands between the name of a configured connection and what tells those apart that are derived from it."""
 OWNER_PATTERN = re.compile(r"[a-z0-9]{1,16}")
 _NAME = re.compile(r"pw-([a-z0-9]{1,16})-([0-9a-hjkmnp-tv-z]{26})-([1-9][0-9]{0,2})")
 
@@ -36,3 +40,10 @@ def parse_remote_name(name: str) -> ParsedName | None:
     if match is None:
         return None
     return ParsedName(owner=match[1], uid=ExecutionUid(match[2]), attempt=int(match[3]))
+
+
+def account_of(connection: str) -> str:
+    """The configured connection that a connection is, or is derived from: the same remote account, and so the same
+    limits.
+    """
+    return connection.partition(DERIVED)[0]

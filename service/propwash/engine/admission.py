@@ -205,7 +205,7 @@ class Admission:
         now = self._clock.now()
         plan = Plan(
             task_type=draft.request.task_type,
-            connection=admitted.connection,
+            connection=draft.connection or admitted.connection,
             project=draft.name.project,
             domain=draft.name.domain,
             hint=admitted.hint,

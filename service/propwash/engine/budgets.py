@@ -7,6 +7,7 @@ from typing import Final
 
 from propwash.core.events import Verb
 from propwash.core.model import Fault, FaultKind, Instant
+from propwash.core.names import account_of
 from propwash.core.throttle import Throttle
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.ports import Clock, Handlers
@@ -87,7 +88,10 @@ class Budgets:
         self._budgets: dict[tuple[str, str, CallClass], Budget] = {}
 
     def of(self, task_type: str, connection: str, kind: CallClass) -> Budget:
-        """The budget of one connection of the handler that serves the task type."""
+        """The budget of one connection of the handler that serves the task type; what is derived from a connection has
+        a share in that one's.
+        """
+        connection = account_of(connection)
         key = (self._handlers.handler_key(task_type), connection, kind)
         if key not in self._budgets:
             limits = self._handlers.limits(task_type, connection)

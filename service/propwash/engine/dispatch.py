@@ -10,7 +10,7 @@ from propwash.core import effects, machine
 from propwash.core.effects import Effect
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Verb
 from propwash.core.model import Execution, Fault, FaultKind, Policy, RemoteName
-from propwash.core.names import remote_name
+from propwash.core.names import account_of, remote_name
 from propwash.engine.budgets import CLASSES, Budgets
 from propwash.engine.circuits import Circuits, Permit, Source
 from propwash.engine.lanes import Call, Lane, Urgency, Work
@@ -171,10 +171,11 @@ class Dispatcher:
 
     def _lane(self, execution: Execution, verb: Verb) -> Lane:
         plan = execution.plan
-        key = (self._handlers.handler_key(plan.task_type), plan.connection, verb)
+        account = account_of(plan.connection)
+        key = (self._handlers.handler_key(plan.task_type), account, verb)
         if key not in self._lanes:
             self._lanes[key] = Lane(
-                f"{key[0]}/{plan.connection}/{verb.value}",
+                f"{key[0]}/{account}/{verb.value}",
                 clock=self._clock,
                 supervisor=self._supervisor,
                 instrument=self._instrument,

@@ -75,7 +75,7 @@ class Observer:
             self._active += 1
             self._quiet.clear()
             name = f"observe {key[0]}/{key[1]}"
-            self._supervisor.spawn(self._run(batch, plan.task_type, plan.connection), name)
+            self._supervisor.spawn(self._run(key, batch, plan.task_type, plan.connection), name)
 
     def ahead(self, entry: Entry) -> int | None:
         """How many calls go before the one that observes it; None where it does not wait for any."""
@@ -103,7 +103,7 @@ class Observer:
     def _may_call(self) -> bool:
         return not self._is_stopped
 
-    async def _run(self, batch: _Batch, task_type: str, connection: str) -> None:
+    async def _run(self, key: tuple[str, str], batch: _Batch, task_type: str, connection: str) -> None:
         try:
             while batch.waiting and self._may_call():
                 await self._gather(batch)
@@ -113,6 +113,9 @@ class Observer:
                 await self._observe(batch, task_type, connection, permit)
         finally:
             batch.is_active = False
+            if not batch.waiting:
+                # Connections that are derived for secrets of tasks come and go.
+                del self._batches[key]
             self._active -= 1
             if not self._active:
                 self._quiet.set()

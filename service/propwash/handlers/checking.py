@@ -28,6 +28,7 @@ _ARGUMENTS = {
     "links": 3,
     "check": 1,
     "flyte_types": 1,
+    "forget": 1,
     "close": 0,
 }
 _PURE = ("claims", "hint", "links")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from propwash.core.model import Claim
+from propwash.core.names import DERIVED, account_of
 from propwash.ports import FieldFault, Refused
 from propwash.sdk import CallLimits, Connection, LocalSecrets, SecretReader
 
@@ -43,6 +44,8 @@ class ConfiguredConnection:
     """Goes before the handler's own."""
     claims: tuple[Claim, ...] = ()
     """What every execution on it takes of pools, besides what its handler claims; one for each pool."""
+    takes_flyte_secrets: bool = True
+    """Whether tasks that come with secrets of their own run with those in place of the connection's credentials."""
 
     def admits(self, project: str, domain: str) -> bool:
         """Whether an execution of this project and domain may use it."""
@@ -52,8 +55,9 @@ class ConfiguredConnection:
 def conflicts(
     configured: Iterable[ConfiguredConnection], *, pools: Mapping[str, int] | None = None
 ) -> list[str]:
-    """One line a fault that the connections have with each other: a name used twice, a default claimed twice, a default
-    for somebody who may not use the connection; and with the pools, by capacity, where they are given.
+    """One line a fault that the connections have with each other: a name used twice, or one of a form that is ours, a
+    default claimed twice, a default for somebody who may not use the connection; and with the pools, by capacity, where
+    they are given.
     """
     found: list[str] = []
     names: set[str] = set()
@@ -62,6 +66,10 @@ def conflicts(
         name = one.connection.name
         if name in names:
             found.append(f"two connections have the name {name!r}")
+        if DERIVED in name:
+            found.append(
+                f"connection {name!r} has a {DERIVED} in its name, which stands for secrets of tasks"
+            )
         names.add(name)
         for scope in ((None,) if one.is_default else ()) + one.defaults_for:
             other = claimed.setdefault((one.plugin, scope), name)
@@ -116,9 +124,11 @@ class Connections:
         return (ConfiguredConnection(plugin=plugin, connection=self._opened(Connection(name=plugin))),)
 
     def named(self, plugin: str, name: str) -> ConfiguredConnection:
-        """The one of this name, whoever asks: for executions that were admitted. Raises Refused UNKNOWN_CONNECTION."""
+        """The one of this name, or that this name is derived from, whoever asks: for executions that were admitted.
+        Raises Refused UNKNOWN_CONNECTION.
+        """
         for one in self.of(plugin):
-            if one.connection.name == name:
+            if one.connection.name == account_of(name):
                 return one
         raise _unknown(plugin, name, self.of(plugin))
 

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from propwash.core.model import Fault, FaultKind, Observation
+from propwash.core.events import Deletion
+from propwash.core.model import Fault, FaultKind, Observation, RemoteName
+from propwash.core.names import account_of
 from propwash.handlers import answers
 from propwash.handlers.admission import Admitter
 from propwash.handlers.calling import Caller
 from propwash.handlers.connections import Connections
+from propwash.handlers.derived import DerivedConnections, is_derived
 from propwash.handlers.faults import Nonsense, fault_of, internal, nonsense
 from propwash.handlers.options import HostOptions
 from propwash.handlers.outcome import Answered, Outcome, Raised
@@ -19,7 +22,7 @@ from propwash.handlers.registry import Served
 from propwash.handlers.settings import INVALID, SettingFaults
 from propwash.handlers.watchdog import Call
 from propwash.ports import Clock, Instrument, JobRequest, Refused
-from propwash.sdk import Connection, CreateRequest, NotFound, NotOffered, Spec
+from propwash.sdk import CREDENTIALS_UNAVAILABLE, Connection, CreateRequest, NotFound, NotOffered, Spec
 from propwash.sdk.handler import NotBatched
 
 T = TypeVar("T")
@@ -53,6 +56,7 @@ class Desk:
         admitter: Admitter,
         *,
         connections: Connections,
+        derived: DerivedConnections,
         faults: SettingFaults,
         callers: Mapping[str, Caller],
         clock: Clock,
@@ -62,10 +66,12 @@ class Desk:
         self.callers = callers
         self._admitter = admitter
         self._connections = connections
+        self._derived = derived
         self._faults = faults
         self._clock = clock
         self._instrument = instrument
         self._options = options
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     def target(self, task_type: str, connection: str) -> Target | Fault:
         """Whom to ask. What is not there now may be there after a restart: a fault of our own, which ends
@@ -73,13 +79,16 @@ class Desk:
         """
         try:
             served = self._admitter.served(task_type)
-            target = Target(served, task_type, self._connections.named(served.plugin, connection).connection)
+            configured = self._connections.named(served.plugin, connection)
         except Refused as refused:
             return internal(refused.reason, refused.message)
         if faults := self._faults.of(served, connection):
             message = "; ".join(map(str, faults[:_FAULTS_TOLD]))
             return Fault(kind=FaultKind.UNAVAILABLE, reason=INVALID, message=message)
-        return target
+        if not is_derived(connection):
+            return Target(served, task_type, configured.connection)
+        found = self._derived.connection(served, configured, connection)
+        return found if isinstance(found, Fault) else Target(served, task_type, found)
 
     def create_request(self, target: Target, job: JobRequest) -> CreateRequest[Spec] | Fault:
         """What a create is asked with. The spec is parsed again, as the handler may be a newer one than at
@@ -120,9 +129,11 @@ class Desk:
         begun_at = self._clock.now()
         outcome = await self.callers[served.plugin].call(call, method, *arguments)
         answer = _judged(outcome, check=check, missing=missing)
+        if isinstance(answer, Fault) and is_derived(target.connection.name):
+            answer = self._derived.without_secrets(target.connection.name, answer)
         self._instrument.called(
             task_type=target.task_type,
-            connection=target.connection.name,
+            connection=account_of(target.connection.name),
             method=name,
             code=f"{answer.kind.name}:{answer.reason}" if isinstance(answer, Fault) else "OK",
             seconds=self._clock.now() - begun_at,
@@ -169,12 +180,70 @@ class Desk:
                 group.create_task(work(), name=f"get_one {target.task_type}")
         return seen
 
+    async def delete(
+        self, task_type: str, connection: str, name: RemoteName, meta: bytes | None, hint: bytes
+    ) -> Deletion | Fault:
+        """End a job. Where a task's own secrets do not serve, by the credentials of the connection itself: those may
+        never come again, and the account is the same.
+        """
+        target = self.target(task_type, connection)
+        if not is_derived(connection):
+            return target if isinstance(target, Fault) else await self._delete(target, name, meta, hint)
+        if isinstance(target, Fault):
+            wait = target
+        elif (refusal := self._derived.refusal(connection)) is not None:
+            wait = refusal
+        else:
+            deletion = await self._delete(target, name, meta, hint)
+            if isinstance(deletion, Fault):
+                self._derived.heed(connection, deletion)
+            return deletion
+        instead = self.target(task_type, account_of(connection))
+        if wait.reason != CREDENTIALS_UNAVAILABLE or isinstance(instead, Fault):
+            return wait
+        found = await self._delete(instead, name, meta, hint)
+        is_throttled = isinstance(found, Fault) and found.kind is FaultKind.THROTTLED
+        # Who may not see a job may be told that there is none: only of one that was seen is anything believed.
+        return found if found in (Deletion.GONE, Deletion.PENDING) or is_throttled else wait
+
     async def close(self, served: Served) -> None:
         """Close a handler; what it raises is reported."""
-        call = Call(
-            plugin=served.plugin, task_type=served.handler.task_types[0], method="close", root=served.root
+        await self._end(served, "close", served.handler.close)
+
+    def forget(self, served: Served, connection: Connection) -> None:
+        """Have a handler forget a connection, in a task of its own; what it raises is reported."""
+        task = asyncio.get_running_loop().create_task(
+            self._end(served, "forget", served.handler.forget, connection), name=f"forget {served.plugin}"
         )
-        outcome = await self.callers[served.plugin].call(call, served.handler.close)
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def quiet(self) -> None:
+        """Return when all is forgotten that was to be."""
+        await asyncio.gather(*self._forgetting)
+
+    async def _delete(
+        self, target: Target, name: RemoteName, meta: bytes | None, hint: bytes
+    ) -> Deletion | Fault:
+        return await self.ask(
+            target,
+            "delete",
+            target.served.handler.delete,
+            target.connection,
+            name,
+            meta,
+            hint,
+            check=answers.deletion,
+            missing=lambda _: Deletion.ABSENT,
+        )
+
+    async def _end(
+        self, served: Served, name: str, method: Callable[..., object], *arguments: object
+    ) -> None:
+        call = Call(
+            plugin=served.plugin, task_type=served.handler.task_types[0], method=name, root=served.root
+        )
+        outcome = await self.callers[served.plugin].call(call, method, *arguments)
         if not isinstance(outcome, Answered):
             fault = (
                 outcome
@@ -182,7 +251,7 @@ class Desk:
                 else fault_of(outcome.error, not_found=FaultKind.INTERNAL)
             )
             self._instrument.trouble(
-                "handlers", f"plugin {served.plugin} did not close: {fault.message}", plugin=served.plugin
+                "handlers", f"plugin {served.plugin} did not {name}: {fault.message}", plugin=served.plugin
             )
 
 

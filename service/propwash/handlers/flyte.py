@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from propwash.core.model import Done, Json
 from propwash.handlers.connections import Connections
+from propwash.handlers.derived import DerivedConnections, is_derived, known_settings
 from propwash.handlers.registry import Registry, Served
-from propwash.ports import AdoptedJob, FieldFault, Record, Refused, TaskRequest
+from propwash.ports import NO_SECRETS, AdoptedJob, FieldFault, Record, Refused, TaskRequest
 from propwash.sdk import (
     Connection,
     FlyteDialect,
@@ -16,6 +17,7 @@ from propwash.sdk import (
     FlyteRequest,
     FlyteTask,
     FlyteType,
+    Secret,
     TemplateError,
 )
 
@@ -27,9 +29,10 @@ NEVER_BEGUN = "NEVER_BEGUN"
 class FlyteHandlers:
     """See ports.FlyteTasks."""
 
-    def __init__(self, registry: Registry, *, connections: Connections) -> None:
+    def __init__(self, registry: Registry, *, connections: Connections, derived: DerivedConnections) -> None:
         self._registry = registry
         self._connections = connections
+        self._derived = derived
 
     def types(self) -> Sequence[FlyteType]:
         """See ports.FlyteTasks."""
@@ -44,19 +47,33 @@ class FlyteHandlers:
         served = self._registry.served.get(task_type)
         return None if served is None or served.handler.flyte is None else served.handler.answers_within_s
 
-    def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
+    def request(
+        self, task: FlyteTask, *, project: str, domain: str, secrets: Mapping[str, Secret] = NO_SECRETS
+    ) -> TaskRequest:
         """See ports.FlyteTasks."""
         served, dialect = self._dialect(task.task_type)
         try:
             wanted = dialect.request(task)
         except TemplateError as error:
-            path, _, message = str(error).partition(": ")
-            fault = FieldFault(path=f"template.{path}", message=message)
-            raise Refused(INVALID_TEMPLATE, str(error), faults=(fault,)) from error
-        return self._request(served, task.task_type, wanted, project=project, domain=domain)
+            raise _refused(error) from error
+        return self._request(served, task.task_type, wanted, (project, domain), secrets)
+
+    def renew(self, record: Record, secrets: Mapping[str, Secret]) -> None:
+        """See ports.FlyteTasks."""
+        execution = record.execution
+        served = self._registry.served.get(record.request.task_type)
+        name = execution.plan.connection
+        if secrets and served is not None and is_derived(name) and not execution.phase.is_terminal:
+            self._derived.renew(served, name, secrets)
 
     def adopted(
-        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
+        self,
+        task_type: str,
+        meta: Mapping[str, Json],
+        *,
+        project: str,
+        domain: str,
+        secrets: Mapping[str, Secret] = NO_SECRETS,
     ) -> tuple[TaskRequest, AdoptedJob | None] | None:
         """See ports.FlyteTasks."""
         try:
@@ -69,7 +86,7 @@ class FlyteHandlers:
             raise Refused(NEVER_BEGUN, str(error)) from error
         if job is None:
             return None
-        request = self._request(served, task_type, job.request, project=project, domain=domain)
+        request = self._request(served, task_type, job.request, (project, domain), secrets)
         return request, None if job.meta is None else AdoptedJob(meta=job.meta, links=job.links)
 
     def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
@@ -79,8 +96,9 @@ class FlyteHandlers:
         if not isinstance(state, Done) or served is None or served.handler.flyte is None:
             return {}
         try:
-            at = self._connections.named(served.plugin, execution.plan.connection)
-            settings: Mapping[str, object] = at.connection.settings
+            name = execution.plan.connection
+            at = self._connections.named(served.plugin, name)
+            settings: Mapping[str, object] = known_settings(at.connection, name)
         except Refused:
             settings = {}
         done = FlyteDone(
@@ -100,12 +118,22 @@ class FlyteHandlers:
         return served, served.handler.flyte
 
     def _request(
-        self, served: Served, task_type: str, wanted: FlyteRequest, *, project: str, domain: str
+        self,
+        served: Served,
+        task_type: str,
+        wanted: FlyteRequest,
+        scope: tuple[str, str],
+        secrets: Mapping[str, Secret],
     ) -> TaskRequest:
-        connection = self._connection(served, wanted.account, project=project, domain=domain)
-        return TaskRequest(
-            task_type=task_type, spec=wanted.spec, inputs=wanted.inputs, connection=connection.name
-        )
+        project, domain = scope
+        name = self._connection(served, wanted.account, project=project, domain=domain).name
+        if secrets:
+            configured = self._connections.named(served.plugin, name)
+            try:
+                name = self._derived.keep(served, configured, wanted.account, secrets, scope=scope)
+            except TemplateError as error:
+                raise _refused(error) from error
+        return TaskRequest(task_type=task_type, spec=wanted.spec, inputs=wanted.inputs, connection=name)
 
     def _connection(
         self, served: Served, account: Mapping[str, str], *, project: str, domain: str
@@ -124,6 +152,12 @@ class FlyteHandlers:
         wanted = " and ".join(f"{name} {value}" for name, value in account.items()) or "this project"
         message = f"{len(fitting) or 'no'} connections of plugin {served.plugin} are for {wanted}"
         raise Refused("UNKNOWN_CONNECTION", message, faults=(FieldFault(path="connection", message=message),))
+
+
+def _refused(error: TemplateError) -> Refused:
+    path, _, message = str(error).partition(": ")
+    fault = FieldFault(path=f"template.{path}", message=message)
+    return Refused(INVALID_TEMPLATE, str(error), faults=(fault,))
 
 
 def _fits(connection: Connection, account: Mapping[str, str]) -> bool:

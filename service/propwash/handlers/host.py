@@ -15,6 +15,7 @@ from propwash.handlers.admission import Admitter
 from propwash.handlers.calling import Caller
 from propwash.handlers.checking import overrides
 from propwash.handlers.connections import Connections
+from propwash.handlers.derived import DerivedConnections
 from propwash.handlers.desk import Desk, as_permanent, as_unavailable
 from propwash.handlers.faults import nonsense
 from propwash.handlers.flyte import FlyteHandlers
@@ -50,6 +51,7 @@ class HandlerHost:
             instrument=instrument, blocked_s=self._options.blocked_s, beat_s=self._options.beat_s
         )
         self._faults = faults = SettingFaults(registry, connections)
+        derived = DerivedConnections(now=clock.now, forget=lambda *whose: self._desk.forget(*whose))
         self._admitter = Admitter(
             registry,
             connections=connections,
@@ -60,6 +62,7 @@ class HandlerHost:
         self._desk = Desk(
             self._admitter,
             connections=connections,
+            derived=derived,
             faults=faults,
             callers={
                 plugin: Caller(plugin, options=self._options, watchdog=self._watchdog, instrument=instrument)
@@ -69,7 +72,7 @@ class HandlerHost:
             instrument=instrument,
             options=self._options,
         )
-        self.flyte = FlyteHandlers(registry, connections=connections)
+        self.flyte = FlyteHandlers(registry, connections=connections, derived=derived)
         self.inspector = Inspector(registry, connections=connections, faults=faults, desk=self._desk)
         self._is_closed = False
 
@@ -86,6 +89,7 @@ class HandlerHost:
         if self._is_closed:
             return
         self._is_closed = True
+        await self._desk.quiet()
         await asyncio.gather(*(self._desk.close(one) for one in self._registry.handlers))
         for caller in self._desk.callers.values():
             caller.close()
@@ -218,20 +222,7 @@ class HandlerHost:
         self, task_type: str, connection: str, name: RemoteName, meta: bytes | None, hint: bytes
     ) -> Deletion | Fault:
         """See ports.Handlers."""
-        target = self._desk.target(task_type, connection)
-        if isinstance(target, Fault):
-            return target
-        return await self._desk.ask(
-            target,
-            "delete",
-            target.served.handler.delete,
-            target.connection,
-            name,
-            meta,
-            hint,
-            check=answers.deletion,
-            missing=lambda _: Deletion.ABSENT,
-        )
+        return await self._desk.delete(task_type, connection, name, meta, hint)
 
     async def list(self, task_type: str, connection: str, owner: str) -> Sequence[ListedJob] | Fault:
         """See ports.Handlers."""

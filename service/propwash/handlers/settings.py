@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pydantic
 
+from propwash.core.names import account_of
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import short
 from propwash.handlers.registry import Registry, Served
@@ -45,8 +46,8 @@ class SettingFaults:
         self._connections = connections
 
     def of(self, served: Served, connection: str) -> Sequence[SettingFault]:
-        """Why this handler cannot use the connection."""
-        return self._of.get((served.key, connection), ())
+        """Why this handler cannot use the connection, or the one that it is derived from."""
+        return self._of.get((served.key, account_of(connection)), ())
 
     def all(self) -> tuple[SettingFault, ...]:
         """Every fault of every connection. Settings that one handler of the plugin takes are in order, as the handlers

@@ -25,7 +25,7 @@ from propwash.ports.executions import (
     NoSuchExecution,
     NotAccepting,
 )
-from propwash.ports.flyte import FlyteTasks
+from propwash.ports.flyte import NO_SECRETS, FlyteTasks
 from propwash.ports.handlers import Admission, FieldFault, HandlerInfo, Handlers, JobRequest, Refused
 from propwash.ports.instrument import Instrument
 from propwash.ports.queries import (
@@ -55,6 +55,7 @@ from propwash.ports.store import (
 from propwash.ports.waits import Behind, Hold, Paused, PoolPlace, Silent, Wait
 
 __all__ = [
+    "NO_SECRETS",
     "Admission",
     "AdoptedJob",
     "AllOf",

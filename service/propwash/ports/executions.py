@@ -32,6 +32,8 @@ class Draft:
     request: TaskRequest
     policy: Policy
     adopts: AdoptedJob | None = None
+    connection: str = ""
+    """What the plan has in place of the request's: one that the host derived from it for secrets of this task."""
 
 
 class AlreadyExists(Exception):

@@ -6,6 +6,7 @@ from propwash.core.names import ParsedName, parse_remote_name
 from propwash.sdk.connections import CallLimits, Checked, Connection, Rate
 from propwash.sdk.flyte import (
     FlyteContainer,
+    FlyteCredentials,
     FlyteDataset,
     FlyteDialect,
     FlyteDone,
@@ -32,7 +33,14 @@ from propwash.sdk.handler import (
     Spec,
     Value,
 )
-from propwash.sdk.secrets import CREDENTIALS_UNAVAILABLE, LocalSecrets, Secret, SecretReader, SecretRef
+from propwash.sdk.secrets import (
+    CREDENTIALS_UNAVAILABLE,
+    LocalSecrets,
+    Secret,
+    SecretReader,
+    SecretRef,
+    SentSecret,
+)
 from propwash.sdk.verdicts import NotFound, Permanent, Retryable, Throttled, Unavailable, Verdict
 
 __all__ = [
@@ -45,6 +53,7 @@ __all__ = [
     "CreateRequest",
     "Deletion",
     "FlyteContainer",
+    "FlyteCredentials",
     "FlyteDataset",
     "FlyteDialect",
     "FlyteDone",
@@ -77,6 +86,7 @@ __all__ = [
     "Secret",
     "SecretReader",
     "SecretRef",
+    "SentSecret",
     "Spec",
     "TemplateError",
     "Throttled",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from propwash.core.model import Json, Link
 from propwash.sdk.handler import Column, Value
@@ -151,4 +151,17 @@ class FlyteDialect(Protocol):
     def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:
         """The job of a resource meta that Flyte's own connector for the task type wrote; None for no such meta. Raises
         TemplateError for a job that was never begun.
+        """
+
+
+@runtime_checkable
+class FlyteCredentials(Protocol):
+    """What a dialect has besides, whose tasks may bring their own credentials: the secrets that Flyte 2 resolves for a
+    template's custom.secrets. Pure.
+    """
+
+    def credentials(self, names: Collection[str]) -> Mapping[str, Json]:
+        """The settings by which a connection uses the secrets of these names in place of all credentials of its own:
+        SentSecret.named(name) where a secret is referred to, None for a setting that is left out. Raises TemplateError
+        for a name that it has no use for, and for one that is missing.
         """

@@ -254,6 +254,12 @@ class Handler(abc.ABC, Generic[SpecT]):
         """
         raise NotOffered
 
+    async def forget(self, connection: Connection) -> None:
+        """Release what is held for this connection alone, such as its session and its token: its secrets are gone, or
+        others have taken their place. Where it is used again, begin anew. Only connections that were made for secrets
+        of tasks are forgotten.
+        """
+
     async def close(self) -> None:
         """Release sessions and files; called once, at the end."""
 

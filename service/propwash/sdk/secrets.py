@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol, TypeAlias
@@ -17,19 +18,37 @@ from propwash.sdk.verdicts import Unavailable
 
 CREDENTIALS_UNAVAILABLE = "CREDENTIALS_UNAVAILABLE"
 """The reason of every verdict that says: the connection's credentials do not serve now; the execution waits."""
+SENT = "flyte:"
+"""Begins the reference of a secret that came with a task."""
 _ENVIRONMENT = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 _FILE = re.compile(r"file:(/.+)", re.DOTALL)
 _MOST_BYTES = 64 * 1024
 
 
-def _is_reference(value: str) -> str:
-    if not _ENVIRONMENT.fullmatch(value) and not _FILE.fullmatch(value):
+class SentSecret(str):
+    """The reference of a secret that came with the task which it is for. A type of its own, so that no text of a
+    configuration or of a request passes for one: only the connection that the host makes for such tasks has any.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def named(cls, name: str) -> SentSecret:
+        """The reference of the secret that the caller calls so."""
+        return cls(SENT + name)
+
+
+def _reference(value: object, text_of: Callable[[object], str]) -> str:
+    if isinstance(value, SentSecret):
+        return value
+    text = text_of(value)
+    if not _ENVIRONMENT.fullmatch(text) and not _FILE.fullmatch(text):
         # The value is not quoted: it may be the secret itself, put in the wrong place.
         raise ValueError("write env:NAME or file:/absolute/path; the secret itself never stands here")
-    return value
+    return text
 
 
-SecretRef: TypeAlias = Annotated[str, pydantic.AfterValidator(_is_reference)]
+SecretRef: TypeAlias = Annotated[str, pydantic.WrapValidator(_reference)]
 """Where a secret is: env:NAME, an environment variable of the server, or file:/absolute/path. For settings models."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from propwash.core.model import Cleaning, Done, Execution, Instant, Launching, Running
+from propwash.core.names import account_of
 from propwash.ports import TaskRequest
 
 
@@ -29,5 +30,5 @@ def ended_at_of(execution: Execution) -> Instant | None:
 
 
 def connection_of(request: TaskRequest, execution: Execution) -> str:
-    """The connection that is used, the default filled in where the plan has it."""
-    return execution.plan.connection or request.connection
+    """The configured connection that is used, the default filled in where the plan has it."""
+    return account_of(execution.plan.connection or request.connection)

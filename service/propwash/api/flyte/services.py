@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from propwash.api.errors import ApiError
 from propwash.api.flyte.counting import Counting
 from propwash.api.flyte.keys import task_type_of
+from propwash.api.flyte.sent import Reader, Sent, reader
 from propwash.api.flyte.sync import SyncTasks
 from propwash.api.flyte.tasks import Tasks
 from propwash.api.flyte.telling import Telling
@@ -35,6 +36,7 @@ NAME = "propwash"
 SYNC_NAME = "propwash-sync"
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_Parse = Callable[[bytes], Any]
 _Answer = Callable[[Any, _Context], Awaitable[Message]]
 
 
@@ -57,28 +59,41 @@ class FlyteServices:
         self._types = types
 
     def add(self, server: grpc.aio.Server) -> list[str]:
-        """Serve them; their full names."""
+        """Serve those whose stubs are installed; their full names."""
         pb = agent_pb2
-        versions: Mapping[str, Mapping[str, tuple[type[Message], _Answer]]] = {
-            V1_TASKS: self._task_methods(is_v2=False),
+        versions: dict[str, Mapping[str, tuple[_Parse, _Answer]]] = {
+            V1_TASKS: self._task_methods(
+                is_v2=False,
+                create=reader(pb.CreateTaskRequest),
+                get=reader(pb.GetTaskRequest),
+                delete=reader(pb.DeleteTaskRequest),
+            ),
             V1_METADATA: {
-                "ListAgents": (pb.ListAgentsRequest, self._list_agents),
-                "GetAgent": (pb.GetAgentRequest, self._get_agent),
-            },
-            V2_TASKS: self._task_methods(is_v2=True),
-            V2_METADATA: {
-                "ListConnectors": (pb.ListAgentsRequest, self._list_connectors),
-                "GetConnector": (pb.GetAgentRequest, self._get_connector),
+                "ListAgents": (pb.ListAgentsRequest.FromString, self._list_agents),
+                "GetAgent": (pb.GetAgentRequest.FromString, self._get_agent),
             },
         }
+        try:
+            # Version 2's stubs may be missing: without them its secrets could not be read, so it is not served.
+            from propwash.api.flyte import secrets  # noqa: PLC0415
+        except ImportError:
+            pass
+        else:
+            versions[V2_TASKS] = self._task_methods(
+                is_v2=True, create=secrets.CREATE, get=secrets.GET, delete=secrets.DELETE
+            )
+            versions[V2_METADATA] = {
+                "ListConnectors": (pb.ListAgentsRequest.FromString, self._list_connectors),
+                "GetConnector": (pb.GetAgentRequest.FromString, self._get_connector),
+            }
         for service, methods in versions.items():
             handlers = {
                 name: grpc.unary_unary_rpc_method_handler(
                     answer,
-                    request_deserializer=kind.FromString,
+                    request_deserializer=parse,
                     response_serializer=_written,
                 )
-                for name, (kind, answer) in methods.items()
+                for name, (parse, answer) in methods.items()
             }
             if service in (V1_TASKS, V2_TASKS):
                 handlers["GetTaskLogs"] = grpc.unary_stream_rpc_method_handler(
@@ -96,31 +111,38 @@ class FlyteServices:
         server.add_generic_rpc_handlers((handler,))
         return [*versions, V1_SYNC]
 
-    def _task_methods(self, *, is_v2: bool) -> dict[str, tuple[type[Message], _Answer]]:
+    def _task_methods(
+        self,
+        *,
+        is_v2: bool,
+        create: Reader[agent_pb2.CreateTaskRequest],
+        get: Reader[agent_pb2.GetTaskRequest],
+        delete: Reader[agent_pb2.DeleteTaskRequest],
+    ) -> dict[str, tuple[_Parse, _Answer]]:
         tasks, counted = self._tasks, self._counting.counted
 
-        async def create(request: agent_pb2.CreateTaskRequest, _context: _Context) -> Message:
-            kind = request.template.type
-            self._counting.inputs(kind, request.inputs.ByteSize())
+        async def created(sent: Sent[agent_pb2.CreateTaskRequest], _context: _Context) -> Message:
+            kind = sent.request.template.type
+            self._counting.inputs(kind, sent.request.inputs.ByteSize())
             with counted(kind, "create"):
-                return await tasks.create(request)
+                return await tasks.create(sent.request, secrets=sent.secrets)
 
-        async def get(request: agent_pb2.GetTaskRequest, _context: _Context) -> Message:
-            with counted(task_type_of(request), "get"):
-                return await tasks.get(request, is_v2=is_v2)
+        async def got(sent: Sent[agent_pb2.GetTaskRequest], _context: _Context) -> Message:
+            with counted(task_type_of(sent.request), "get"):
+                return await tasks.get(sent.request, is_v2=is_v2, secrets=sent.secrets)
 
-        async def delete(request: agent_pb2.DeleteTaskRequest, _context: _Context) -> Message:
-            with counted(task_type_of(request), "delete"):
-                return await tasks.delete(request)
+        async def deleted(sent: Sent[agent_pb2.DeleteTaskRequest], _context: _Context) -> Message:
+            with counted(task_type_of(sent.request), "delete"):
+                return await tasks.delete(sent.request, secrets=sent.secrets)
 
         async def metrics(request: agent_pb2.GetTaskMetricsRequest, _context: _Context) -> Message:
             return await self._telling.metrics(request)
 
         return {
-            "CreateTask": (agent_pb2.CreateTaskRequest, create),
-            "GetTask": (agent_pb2.GetTaskRequest, get),
-            "DeleteTask": (agent_pb2.DeleteTaskRequest, delete),
-            "GetTaskMetrics": (agent_pb2.GetTaskMetricsRequest, metrics),
+            "CreateTask": (create, created),
+            "GetTask": (get, got),
+            "DeleteTask": (delete, deleted),
+            "GetTaskMetrics": (agent_pb2.GetTaskMetricsRequest.FromString, metrics),
         }
 
     async def _logs(

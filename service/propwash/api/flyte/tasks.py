@@ -7,7 +7,7 @@ so a template that can never run is accepted and answered as failed, and neither
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flyteidl.admin import agent_pb2
 from flyteidl.core import tasks_pb2
@@ -35,7 +35,9 @@ from propwash.api.flyte.resources import refused, resource, unwatched
 from propwash.api.translate import Translator
 from propwash.api.waits import told
 from propwash.core.model import Phase, Policy
+from propwash.core.names import account_of
 from propwash.ports import (
+    NO_SECRETS,
     AlreadyEnded,
     AlreadyExists,
     Draft,
@@ -49,7 +51,7 @@ from propwash.ports import (
     Store,
     TaskRequest,
 )
-from propwash.sdk import FlyteContainer, FlyteTask, Value
+from propwash.sdk import FlyteContainer, FlyteTask, Secret, Value
 
 _MOST_EARLIER = 32
 """How many earlier attempts of a node are looked for."""
@@ -83,16 +85,22 @@ class Tasks:
         self._tells_retryable = tells_retryable
         self._adopter = Adopter(store=store, executions=executions, flyte=flyte)
 
-    async def create(self, request: agent_pb2.CreateTaskRequest) -> agent_pb2.CreateTaskResponse:
+    async def create(
+        self, request: agent_pb2.CreateTaskRequest, *, secrets: Mapping[str, Secret] = NO_SECRETS
+    ) -> agent_pb2.CreateTaskResponse:
         """Accept a task; raises ApiError for a request that names none, and what the engine raises."""
         try:
-            meta = meta_of(await self.begin(request))
+            meta = meta_of(await self.begin(request, secrets=secrets))
         except Refused as error:
             meta = refused_meta(error)
         return agent_pb2.CreateTaskResponse(resource_meta=meta)
 
     async def begin(
-        self, request: agent_pb2.CreateTaskRequest, *, within_s: float | None = None
+        self,
+        request: agent_pb2.CreateTaskRequest,
+        *,
+        secrets: Mapping[str, Secret] = NO_SECRETS,
+        within_s: float | None = None,
     ) -> ExecutionName:
         """The task's execution, durable by now, which ends within so many seconds where they are given. Raises Refused
         for what can never run, ApiError for a request that names no task, and what the engine raises.
@@ -102,20 +110,24 @@ class Tasks:
         there, *others = await self._store.get([name, key.name(key.attempt + 1), *_earlier(key)])
         if there is None:
             later, *earlier = others
-            await self._supersede(earlier)
+            await self._supersede(earlier, secrets)
             if later is not None:
                 raise _too_late()
             # Two of the same may come at once.
             with contextlib.suppress(AlreadyExists):
-                await self._executions.create([self._draft(request, key, within_s=within_s)])
-        # The same output prefix is the same task, whatever else was sent this time.
+                await self._executions.create([self._draft(request, key, secrets, within_s=within_s)])
+        else:
+            # The same output prefix is the same task, whatever else was sent this time.
+            self._flyte.renew(there, secrets)
         self._leases.renew(name)
         return name
 
-    async def get(self, request: agent_pb2.GetTaskRequest, *, is_v2: bool) -> agent_pb2.GetTaskResponse:
+    async def get(
+        self, request: agent_pb2.GetTaskRequest, *, is_v2: bool, secrets: Mapping[str, Secret] = NO_SECRETS
+    ) -> agent_pb2.GetTaskResponse:
         """The task's last known state; raises ApiError for a meta of nobody, and NoSuchExecution."""
         try:
-            about = await self.about(request)
+            about = await self.about(request, secrets)
         except NotAccepting:
             return agent_pb2.GetTaskResponse(resource=unwatched())
         if isinstance(about, Refusal):
@@ -123,6 +135,7 @@ class Tasks:
         (record,) = await self._store.get([about])
         if record is None:
             raise NoSuchExecution(f"there is no execution {about}")
+        self._flyte.renew(record, secrets)
         if record.execution.phase.is_terminal:
             self._leases.end(about)
         else:
@@ -140,21 +153,28 @@ class Tasks:
             waiting=told(record.execution, self._executions.waits(record)),
         )
 
-    async def delete(self, request: agent_pb2.DeleteTaskRequest) -> agent_pb2.DeleteTaskResponse:
+    async def delete(
+        self, request: agent_pb2.DeleteTaskRequest, *, secrets: Mapping[str, Secret] = NO_SECRETS
+    ) -> agent_pb2.DeleteTaskResponse:
         """Ask for the end; what is over or was never there is no error, nor is a meta of nobody: FlytePropeller would
         fail the whole round of the workflow by it, again and again.
         """
         try:
-            about = await self.about(request)
+            about = await self.about(request, secrets)
         except ApiError as error:
             kind = task_type_of(request)
             self._trouble(f"Flyte asked for the end of a {kind!r:.100} task that cannot be known: {error}")
             return agent_pb2.DeleteTaskResponse()
         if isinstance(about, ExecutionName):
+            (record,) = await self._store.get([about]) if secrets else (None,)
+            if record is not None:
+                self._flyte.renew(record, secrets)
             await self._abort(about, _DELETED)
         return agent_pb2.DeleteTaskResponse()
 
-    async def about(self, request: AboutTask) -> ExecutionName | Refusal:
+    async def about(
+        self, request: AboutTask, secrets: Mapping[str, Secret] = NO_SECRETS
+    ) -> ExecutionName | Refusal:
         """The execution that a request is about, adopted by now where another connector began it; raises ApiError for a
         meta of nobody, Refused for a job that cannot be watched, and what the engine raises.
         """
@@ -162,14 +182,21 @@ class Tasks:
         if not isinstance(about, Foreign):
             return about
         try:
-            return await self._adopter.adopt(about)
+            return await self._adopter.adopt(about, secrets)
         except Refused as error:
             if error.reason != _NEVER_BEGUN:
                 # Such as a connection that is not there: what an operator can put right fails no task.
                 raise
             return Refusal(error.reason, str(error))
 
-    def _draft(self, request: agent_pb2.CreateTaskRequest, key: TaskKey, *, within_s: float | None) -> Draft:
+    def _draft(
+        self,
+        request: agent_pb2.CreateTaskRequest,
+        key: TaskKey,
+        secrets: Mapping[str, Secret],
+        *,
+        within_s: float | None,
+    ) -> Draft:
         template = request.template
         try:
             inputs = values_of(request.inputs)
@@ -188,17 +215,20 @@ class Tasks:
             environment=environment(request.task_execution_metadata),
             request=without_secrets(request),
         )
-        asked = self._flyte.request(task, project=key.project, domain=key.domain)
+        asked = self._flyte.request(task, project=key.project, domain=key.domain, secrets=secrets)
         name = key.name()
         labels = _labels(request)
-        given: list[Value] = [str(name), asked.task_type, asked.spec, asked.inputs, asked.connection, labels]
+        # Not what is derived from it for the secrets, which are no part of what was asked.
+        connection = account_of(asked.connection)
+        given: list[Value] = [str(name), asked.task_type, asked.spec, asked.inputs, connection, labels]
         return Draft(
             name=name,
+            connection=asked.connection,
             request=TaskRequest(
                 task_type=asked.task_type,
                 spec=asked.spec,
                 inputs=asked.inputs,
-                connection=asked.connection,
+                connection=connection,
                 labels=labels,
                 request_id=name.execution,
                 digest=digest_of(given),
@@ -212,10 +242,13 @@ class Tasks:
             ),
         )
 
-    async def _supersede(self, earlier: Sequence[Record | None]) -> None:
-        """Abort earlier attempts, durably and before the newer one is accepted."""
+    async def _supersede(self, earlier: Sequence[Record | None], secrets: Mapping[str, Secret]) -> None:
+        """Abort earlier attempts, durably and before the newer one is accepted. Flyte may never ask about them again,
+        so that the newer one's secrets are those that they end with.
+        """
         for record in earlier:
             if record is not None and not record.execution.phase.is_terminal:
+                self._flyte.renew(record, secrets)
                 await self._abort(record.name, _SUPERSEDED)
 
     async def _abort(self, name: ExecutionName, message: str) -> None:

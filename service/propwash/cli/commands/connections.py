@@ -116,6 +116,7 @@ async def _shown(settings: Settings) -> list[dict[str, object]]:
                 "limits": _limits(one.limits),
                 "settle_s": one.settle_s,
                 "claims": {claim.pool: claim.units for claim in one.claims},
+                "takes_flyte_secrets": one.takes_flyte_secrets,
                 "settings": inspector.shown_settings(one),
             }
             for one in inspector.connections()
