@@ -210,7 +210,7 @@ HELD_BY_BREAKER = (
             Wait(hold=Behind(ahead=0, per_s=1.0)),
             "RATE_LIMITED",
             "another attempt follows; cleanup pending since 1970-01-01T00:01:00Z: the delete is not answered yet; "
-            "0 calls go first, at most 1 a second",
+            "it goes next, at most 1 a second",
         ),
     ],
 )

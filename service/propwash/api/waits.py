@@ -98,8 +98,8 @@ def _why(hold: Hold, execution: Execution, trouble: Trouble | None) -> str:
             said = f": {trouble.fault.message}" if trouble is not None else ""
             return f"the remote system asked for a pause until {clock(until)}{said}"
         case Behind(ahead=ahead, per_s=per_s):
-            calls = f"{ahead} call{'s go' if ahead != 1 else ' goes'} first"
-            return f"{calls}, at most {per_s:.3g} a second"
+            first = f"{ahead} call{'s go' if ahead != 1 else ' goes'} first" if ahead else "it goes next"
+            return f"{first}, at most {per_s:.3g} a second"
         case _:
             assert_never(hold)
 
