@@ -153,8 +153,9 @@ def _name(parameter: Json) -> str:
 
 def _is_open(value: Value) -> bool:
     """Whether the value tells no type."""
-    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    return value is None or (is_list and all(one is None for one in value))  # type: ignore[union-attr]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return all(one is None for one in value)
+    return value is None
 
 
 def _sql_type(declared: FlyteInput) -> SqlType | None:

@@ -107,9 +107,8 @@ class EngineSettings(_Section):
         values: dict[str, object] = {}
         for option in fields(EngineOptions):
             value = getattr(self, option.name)
-            values[option.name] = (
-                RateLimit(rate=value.rate, burst=value.burst) if isinstance(value, LimitSettings) else value
-            )
+            is_limit = isinstance(value, LimitSettings)
+            values[option.name] = RateLimit(rate=value.rate, burst=value.burst) if is_limit else value
         return EngineOptions(**values)  # type: ignore[arg-type]  # the names and types are those of the fields
 
 
@@ -287,9 +286,8 @@ def _where(error: yaml.YAMLError) -> str:
 
 def _put(raw: dict[str, object], keys: list[str], value: object) -> None:
     for key in keys[:-1]:
-        inner = raw.get(key)
-        if not isinstance(inner, dict):
-            inner = {}
+        there = raw.get(key)
+        inner: dict[str, object] = there if isinstance(there, dict) else {}
         raw[key] = inner
         raw = inner
     raw[keys[-1]] = value

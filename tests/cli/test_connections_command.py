@@ -4,88 +4,13 @@ remote system.
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from aiohttp.test_utils import TestServer
-from click.testing import CliRunner, Result
 
-from propwash.cli.main import cli
-from propwash.sdk.scaffold import write_plugin
-
-TOKEN = "hunter2-hunter2"
-PLUGIN = "look-out"
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plugin's folder, with the record that an installation leaves."""
-    target = write_plugin(PLUGIN, tmp_path_factory.mktemp("plugins"))
-    record = target / "propwash_look_out-0.1.0.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: propwash-look-out\nVersion: 0.1.0\n")
-    (record / "entry_points.txt").write_text(f"[propwash.handlers]\n{PLUGIN} = propwash_look_out:plugin\n")
-    return target
-
-
-@pytest.fixture
-def installed(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(written))
-    monkeypatch.setenv("LOOK_OUT_TOKEN", TOKEN)
-
-
-@pytest.fixture
-def endpoint(installed: None) -> Iterator[str]:
-    """The stand-in, served from a loop of its own."""
-    stand_in = importlib.import_module("propwash_look_out.stand_in").StandIn(token=TOKEN)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="stand-in")
-    thread.start()
-    server = TestServer(stand_in.application())
-
-    async def start() -> str:
-        await server.start_server()
-        return str(server.make_url("")).rstrip("/")
-
-    yield asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-    asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
-
-
-class Shell:
-    """Runs commands with one configuration file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def configure(self, **connections: dict[str, object]) -> None:
-        self.path.write_text(yaml.safe_dump({"connections": connections}))
-
-    def run(self, *arguments: str) -> Result:
-        done = CliRunner().invoke(
-            cli, [*arguments], env={"PROPWASH_CONFIG": str(self.path)}, catch_exceptions=False
-        )
-        assert TOKEN not in done.output
-        return done
-
-    def step(self, *arguments: str) -> tuple[int, dict[str, object]]:
-        """The exit code of a check, and its only step."""
-        done = self.run("connections", "check", *arguments, "-o", "json")
-        ((step,),) = [one["steps"] for one in json.loads(done.stdout)]
-        return done.exit_code, step
-
-
-@pytest.fixture
-def shell(tmp_path: Path, installed: None) -> Shell:
-    return Shell(tmp_path / "propwash.yaml")
+from tests.cli.connections_shell import PLUGIN, TOKEN, Shell
 
 
 def look_out(endpoint: str = "http://127.0.0.1:1", **more: object) -> dict[str, object]:
@@ -259,56 +184,3 @@ def test_an_unknown_name_is_told_which_there_are(shell: Shell) -> None:
         "no connection 'absent' is configured; there are: "
         in shell.run("connections", "check", "absent").stderr
     )
-
-
-@pytest.mark.parametrize(
-    ("connections", "said"),
-    [
-        (
-            {"a": {"is_default": True}, "b": {"is_default": True}},
-            f"connections: plugin {PLUGIN} has two default connections: a, b",
-        ),
-        (
-            {"a": {"defaults_for": [{"project": "p"}]}, "b": {"defaults_for": [{"project": "p"}]}},
-            f"connections: plugin {PLUGIN} has two default connections for project p: a, b",
-        ),
-        (
-            {"a": {"only_for": [{"project": "p"}], "defaults_for": [{"project": "q"}]}},
-            "connections: connection a is the default for project q, which may not use it",
-        ),
-        ({"a": {"only_for": [{"domain": "d"}]}}, "connections.a.only_for.0.project: Field required"),
-        (
-            {"a": {"limits": {"reads": {"rate": 0, "burst": 1}}}},
-            "connections.a.limits.reads.rate: Input should",
-        ),
-        (
-            {"a": {"limits": {"read": {"rate": 1, "burst": 1}}}},
-            "connections.a.limits.read: Extra inputs are not",
-        ),
-        (
-            {"a": {"claims": {"slots": 2}}},
-            "connections: connection a claims 2 of pool slots, of which engine.pools has 0",
-        ),
-        ({"a": {"claims": {"slots": 0}}}, "connections.a.claims.slots: Input should be greater than 0"),
-        ({"a": {"plugin": ""}}, "connections.a.plugin: String should have at least 1 character"),
-        ({"a": {"password": TOKEN}}, "connections.a.password: Extra inputs are not permitted"),
-    ],
-)
-def test_faults_of_the_file_are_one_line_each(
-    connections: dict[str, dict[str, object]], said: str, shell: Shell
-) -> None:
-    shell.configure(**{name: {"plugin": PLUGIN, **more} for name, more in connections.items()})
-    for command in (("config", "check"), ("connections", "list"), ("connections", "check"), ("serve",)):
-        done = shell.run(*command)
-        assert done.exit_code == 2
-        assert done.stderr.startswith(f"propwash: {said}")
-        assert len(done.stderr.splitlines()) == 1
-
-
-@pytest.mark.parametrize("text", [f'password: "{TOKEN}', f"a: [{TOKEN}", f"? {TOKEN}\n: {{", f"\t{TOKEN}"])
-def test_a_file_that_is_no_yaml_is_not_quoted(text: str, shell: Shell) -> None:
-    shell.path.write_text(text)
-    done = shell.run("config", "check")
-    assert done.exit_code == 2
-    assert ": not YAML: " in done.stderr
-    assert " in line " in done.stderr
