@@ -8,9 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from propwash.core import machine
-from propwash.core.effects import Effect, Observe
+from propwash.core.effects import Delete, Effect, Observe
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Missed, Observed, Verb
-from propwash.core.model import ExecutionUid, Fault, FaultKind, Observation, RemotePhase
+from propwash.core.model import (
+    Cleaning,
+    CreateStatus,
+    ExecutionUid,
+    Fault,
+    FaultKind,
+    Launching,
+    Observation,
+    RemotePhase,
+)
 from propwash.engine.table import Entry
 from tests.sim.remote import Invisible, Refused
 
@@ -41,11 +50,19 @@ class Calls:
         """The attempts whose creates this process awaits."""
         self.refused: set[ExecutionUid] = set()
         """Who was ever refused by the remote system."""
+        self.doubted: set[tuple[ExecutionUid, int]] = set()
+        """The attempts of which a create was not answered, or not with anything that proves something."""
 
     def forget(self) -> None:
         """The process has crashed."""
         self._queued = {}
         self.in_flight = {}
+
+    def doubt_what_is_in_flight(self) -> None:
+        """The process crashes: it may have asked for, and even been told of, what its rows only intend."""
+        for row, _ in self._world.disk.rows.values():
+            if isinstance(row.state, Launching | Cleaning) and row.state.create is CreateStatus.SENT:
+                self.doubted.add((row.uid, row.attempt))
 
     def perform(self, entry: Entry, effect: Effect) -> None:
         """Queue an effect."""
@@ -148,7 +165,8 @@ class Calls:
                 return Missed(attempt=attempt, asked_at=asked_at)
             return Observed(attempt=attempt, observation=shown, asked_at=asked_at)
         if effect.verb is Verb.DELETE:
-            deletion = remote.delete(uid, attempt, now)
+            number = int(effect.meta) if isinstance(effect, Delete) and effect.meta is not None else None
+            deletion = remote.delete(uid, attempt, now, None if world.traits.can_look_up else number)
             return Deleted(attempt=attempt, deletion=deletion, asked_at=asked_at)
         if effect.verb is Verb.FIND:
             found = remote.find(uid, attempt, now)
@@ -176,6 +194,8 @@ class Calls:
             self.in_flight.pop(uid, None)
             if isinstance(event, Fault) and event.kind in (FaultKind.PERMANENT, FaultKind.RETRYABLE):
                 self.refused.add(uid)
+            elif isinstance(event, Fault) and event.kind is not FaultKind.THROTTLED:
+                self.doubted.add((uid, effect.attempt))
         self._world.reconciler.reply(entry, effect.verb, _event(effect, event, asked_at))
 
 
