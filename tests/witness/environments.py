@@ -105,7 +105,9 @@ MOTO = Environment(name="moto")
 BIGQUERY = Environment(name="bigquery", python="3.13")
 DISCOVERY = Environment(name="discovery")
 """No stand-in: the library that ships the discovery documents of Google's APIs."""
-ALL = (MOTO, BIGQUERY, DISCOVERY)
+CONNECTORS = Environment(name="connectors")
+"""Flyte's own connector servers, of both versions, for the handler that drives them."""
+ALL = (MOTO, BIGQUERY, DISCOVERY, CONNECTORS)
 
 
 def _interpreter(version: str) -> Path | None:
