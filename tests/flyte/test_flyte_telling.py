@@ -33,11 +33,14 @@ class Queries:
     def answers_within_s(self, task_type: str) -> float | None:
         return None
 
+    def is_passed_on(self, task_type: str) -> bool:
+        return False
+
     def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
         return TaskRequest(task_type=task.task_type, spec={"query": task.statement})
 
     def adopted(
-        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
+        self, task_type: str, meta: Mapping[str, Json], raw: bytes, *, project: str, domain: str
     ) -> tuple[TaskRequest, AdoptedJob] | None:
         return None
 

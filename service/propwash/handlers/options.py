@@ -15,6 +15,7 @@ _DEADLINES_S: Mapping[str, float] = {
     "logs": 30.0,
     "results": 60.0,
     "check": 60.0,
+    "flyte_types": 10.0,
     "close": 5.0,
 }
 

@@ -20,14 +20,20 @@ class FlyteTasks(Protocol):
     def answers_within_s(self, task_type: str) -> float | None:
         """How long a caller may wait for the end in one call; None for what is not synchronous, or not offered."""
 
+    def is_passed_on(self, task_type: str) -> bool:
+        """Whether a task is passed on as it is, so that nobody here has to understand its inputs."""
+
     def request(self, task: FlyteTask, *, project: str, domain: str) -> TaskRequest:
-        """What the template asks for, its connection named, without a request id; raises Refused."""
+        """What the template asks for, its connection named, without a request id. Raises Refused, and NotAccepting
+        where it is not known yet which task types are served.
+        """
 
     def adopted(
-        self, task_type: str, meta: Mapping[str, Json], *, project: str, domain: str
+        self, task_type: str, meta: Mapping[str, Json], raw: bytes, *, project: str, domain: str
     ) -> tuple[TaskRequest, AdoptedJob] | None:
         """The job of a resource meta that Flyte's own connector wrote, and what is known of what it runs, without a
-        request id; None for no such meta. Raises Refused, NEVER_BEGUN where there is no such job and never will be.
+        request id; None for no such meta. meta is empty where raw is no object in JSON. Raises as request does, and
+        Refused NEVER_BEGUN where there is no such job and never will be.
         """
 
     def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from propwash.core.model import Json, Link
 from propwash.sdk.handler import Column, Value
@@ -53,6 +53,8 @@ class FlyteTask:
     """What Flyte tells a task's process of the execution that it belongs to: FLYTE_INTERNAL_EXECUTION_ID and so on."""
     request: bytes = b""
     """All of the above as it arrived: a flyteidl.admin.CreateTaskRequest, without secrets. For who passes it on."""
+    is_sync: bool = False
+    """Whether the task type was offered as one whose end comes in one call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +117,13 @@ class FlyteDialect(Protocol):
         """The job of a resource meta that Flyte's own connector for the task type wrote; None for no such meta. Raises
         TemplateError for a job that was never begun.
         """
+
+
+@runtime_checkable
+class FlyteRelay(FlyteDialect, Protocol):
+    """The translation of a handler that passes tasks on to who served them before (Handler.flyte_types): a resource
+    meta that was written there means the same job as ever. Pure.
+    """
+
+    def adopted_as_it_is(self, offered: FlyteType, meta: bytes) -> FlyteJob | None:
+        """The job of a meta that the remote side wrote, whatever its bytes are; None where it is too long to keep."""

@@ -35,7 +35,7 @@ class Adopter:
         if record is not None:
             return name
         found = self._flyte.adopted(
-            foreign.task_type, foreign.values, project=ADOPTED_PROJECT, domain=ADOPTED_DOMAIN
+            foreign.task_type, foreign.values, foreign.raw, project=ADOPTED_PROJECT, domain=ADOPTED_DOMAIN
         )
         if found is None:
             raise unknown_meta(foreign.task_type)
