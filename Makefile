@@ -45,7 +45,7 @@ check: lint proto-check test  ## The linters, the checks of the protos and the t
 lint: $(STAMP)  ## ruff, mypy, the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy service/propwash plugins/propwash_bigquery plugins/propwash_snowflake plugins/propwash_aws tests proto docs
+	$(BIN)/mypy service/propwash plugins/propwash_bigquery plugins/propwash_snowflake plugins/propwash_aws plugins/propwash_upstream tests proto docs
 	$(BIN)/lint-imports --no-cache
 
 chaos: $(STAMP)  ## Kill the server at 100 random moments and check the sandbox's ledger

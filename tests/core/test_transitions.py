@@ -48,7 +48,9 @@ def way(before: Execution, event: Event, after: Execution) -> Way:
 def walk(seed: int, length: int = 60) -> Iterable[tuple[Execution, Event, Execution]]:
     """Steps of a random walk: whatever event, whenever."""
     rng = Random(seed)
-    traits = {name: rng.random() < 0.5 for name in ("has_unique_names", "remembers_deleted_names")}
+    traits = {
+        name: rng.random() < 0.5 for name in ("has_unique_names", "remembers_deleted_names", "can_look_up")
+    }
     execution, now = queued(rng.choice((Policy(), POLICY)), **traits), 0.0
     for _ in range(length):
         now += rng.choice((0.0, 0.1, 2.0, 15.0, 80.0))

@@ -30,6 +30,9 @@ class FakeTasks:
     def answers_within_s(self, task_type: str) -> float | None:
         return self._within_s.get(task_type)
 
+    def is_passed_on(self, task_type: str) -> bool:
+        return False
+
     def request(
         self, task: FlyteTask, *, project: str, domain: str, secrets: Mapping[str, Secret] = NO_SECRETS
     ) -> TaskRequest:
@@ -45,6 +48,7 @@ class FakeTasks:
         self,
         task_type: str,
         meta: Mapping[str, Json],
+        raw: bytes,
         *,
         project: str,
         domain: str,

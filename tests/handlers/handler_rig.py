@@ -20,7 +20,7 @@ from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
 from propwash.handlers.options import HostOptions
 from propwash.handlers.registry import load
-from propwash.ports import Admission, ExecutionName, JobRequest, TaskRequest
+from propwash.ports import Admission, Clock, ExecutionName, JobRequest, TaskRequest
 from propwash.sdk import Plugin, Value
 
 UID = ExecutionUid("0123456789abcdefghjkmnpqrs")
@@ -138,6 +138,7 @@ async def hosting(
     options: HostOptions | None = None,
     connections: Sequence[ConfiguredConnection] = (),
     apart: bool = False,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Rig]:
     """A started host of one plugin named toys, or of one plugin a handler (toys, toys1, ...)."""
     groups = [(one,) for one in handlers] if apart else [handlers]
@@ -146,17 +147,17 @@ async def hosting(
         for index, group in enumerate(groups)
     ]
     registry = await load([given(plugin) for plugin in plugins])
-    recorder, clock = Recorder(), StillClock()
+    recorder, still = Recorder(), StillClock()
     host = HandlerHost(
         registry,
         connections=Connections(connections),
-        clock=clock,
+        clock=clock or still,
         instrument=recorder,
         options=options or HostOptions(),
     )
     await host.start()
     try:
-        yield Rig(host=host, recorder=recorder, clock=clock)
+        yield Rig(host=host, recorder=recorder, clock=still)
     finally:
         async with asyncio.timeout(5):
             await host.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import pytest
 
@@ -11,6 +12,7 @@ from propwash.handlers.faults import short
 from propwash.sdk import (
     Column,
     Connection,
+    CreateRequest,
     Job,
     Link,
     LogLine,
@@ -21,7 +23,7 @@ from propwash.sdk import (
     ResultPage,
     Verdict,
 )
-from propwash.sdk.testing import ToyHandler, ToySystem
+from propwash.sdk.testing import ToyHandler, ToySpec, ToySystem
 from tests.handlers.handler_rig import NAME, hosting, job, task
 
 RUNNING = Observation(phase=RemotePhase.RUNNING)
@@ -153,3 +155,16 @@ async def test_what_a_handler_raises_is_shown_short_and_without_credentials(text
 
 def test_plain_text_stays_as_it_is() -> None:
     assert short("Syntax error: unexpected token at [3:1]") == "Syntax error: unexpected token at [3:1]"
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(1500, True), (1501, False)])
+async def test_a_meta_may_be_as_long_as_its_handler_says(size: int, is_taken: bool) -> None:
+    class Wordy(ToyHandler):
+        meta_limit: ClassVar[int] = 1500
+
+        async def create(self, request: CreateRequest[ToySpec]) -> Job:
+            return Job(meta=b"x" * size, observation=RUNNING)
+
+    async with hosting(Wordy(ToySystem())) as rig:
+        answer = await rig.host.create(job(task()))
+        assert isinstance(answer, Job) is is_taken

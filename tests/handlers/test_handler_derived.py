@@ -213,7 +213,7 @@ async def test_what_a_plugin_quotes_of_a_secret_is_not_told() -> None:
 async def test_an_adopted_job_is_watched_with_the_secrets_that_come_with_it() -> None:
     async with keyed(OPEN) as (rig, handler):
         given = {"toy_key": Secret(MINE)}
-        found = rig.host.flyte.adopted("toy", {}, project="flyte", domain="adopted", secrets=given)
+        found = rig.host.flyte.adopted("toy", {}, b"{}", project="flyte", domain="adopted", secrets=given)
         assert found is not None
         await rig.host.find("toy", found[0].connection, NAME, b"")
         handler.deletions[MINE] = Deletion.GONE

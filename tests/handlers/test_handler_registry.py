@@ -88,6 +88,10 @@ class ZeroBatch(PlainToyHandler):
     batch_size: ClassVar[int] = 0
 
 
+class EndlessMetas(PlainToyHandler):
+    meta_limit: ClassVar[int] = 1 << 20
+
+
 class NarrowCreate(PlainToyHandler):
     def create(self) -> Job:  # type: ignore[override]
         raise AssertionError
@@ -133,6 +137,7 @@ class ExitsWhenLookedAt(PlainToyHandler):
         (making(NanTraits(ToySystem())), "must be finite numbers of seconds"),
         (making(NoTraits(ToySystem())), "traits must be a propwash.sdk.Traits"),
         (making(ZeroBatch(ToySystem())), "batch_size must be a positive integer, not 0"),
+        (making(EndlessMetas(ToySystem())), "meta_limit must be an integer from 1 to 65536, not 1048576"),
         (making(NarrowCreate(ToySystem())), "create must take 1 arguments besides self"),
         (making(AsyncLinks(ToySystem())), "links must be a plain def"),
         (making(ExitsWhenLookedAt(ToySystem())), "looking at it raised SystemExit: 3"),

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from propwash.core import machine
 from propwash.core.breaker import BreakerLimits
-from propwash.core.effects import Effect, Observe
+from propwash.core.effects import Delete, Effect, Observe
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Missed, Observed, Verb
-from propwash.core.model import ExecutionUid, Fault, FaultKind, Observation, RemotePhase
+from propwash.core.model import (
+    Cleaning,
+    CreateStatus,
+    ExecutionUid,
+    Fault,
+    FaultKind,
+    Launching,
+    Observation,
+    RemotePhase,
+)
 from propwash.engine.circuits import Circuit, Permit, Source
 from propwash.engine.table import Entry
 from tests.sim.remote import Invisible, Refused
@@ -56,6 +65,8 @@ class Calls:
             failures=3, after_s=2.0, executions=min(2, len(world.executions)), first_s=2.0, longest_s=20.0
         )
         self._held: dict[Source, deque[tuple[Entry, Effect, int]]] = {}
+        self.doubted: set[tuple[ExecutionUid, int]] = set()
+        """The attempts of which a create was not answered, or not with anything that proves something."""
 
     def forget(self) -> None:
         """The process has crashed, the memory of the breaker with it."""
@@ -71,6 +82,12 @@ class Calls:
             instrument=world.invariants,  # type: ignore[arg-type]  # only breaker() is used
             at=lambda at, do: world.at(at, do, "breaker"),
         )
+
+    def doubt_what_is_in_flight(self) -> None:
+        """The process crashes: it may have asked for, and even been told of, what its rows only intend."""
+        for row, _ in self._world.disk.rows.values():
+            if isinstance(row.state, Launching | Cleaning) and row.state.create is CreateStatus.SENT:
+                self.doubted.add((row.uid, row.attempt))
 
     def perform(self, entry: Entry, effect: Effect) -> None:
         """Queue an effect."""
@@ -213,7 +230,8 @@ class Calls:
                 return Missed(attempt=attempt, asked_at=asked_at)
             return Observed(attempt=attempt, observation=shown, asked_at=asked_at)
         if effect.verb is Verb.DELETE:
-            deletion = remote.delete(uid, attempt, now)
+            number = int(effect.meta) if isinstance(effect, Delete) and effect.meta is not None else None
+            deletion = remote.delete(uid, attempt, now, None if world.traits.can_look_up else number)
             return Deleted(attempt=attempt, deletion=deletion, asked_at=asked_at)
         if effect.verb is Verb.FIND:
             found = remote.find(uid, attempt, now)
@@ -247,6 +265,8 @@ class Calls:
             self.in_flight.pop(uid, None)
             if isinstance(event, Fault) and event.kind in (FaultKind.PERMANENT, FaultKind.RETRYABLE):
                 self.refused.add(uid)
+            elif isinstance(event, Fault) and event.kind is not FaultKind.THROTTLED:
+                self.doubted.add((uid, effect.attempt))
         self._world.reconciler.reply(entry, effect.verb, _event(effect, event, asked_at))
 
 

@@ -58,6 +58,37 @@ MUTANTS = (
         new="    if False:",
     ),
     Mutant(
+        name="a lost create is sent again though neither a look-up nor its name can tell of the first",
+        module=replies,
+        old="        case Launching() if not traits.can_look_up and not traits.has_unique_names:",
+        new="        case Launching() if False:",
+    ),
+    Mutant(
+        name="a create in doubt ends the attempt though a look-up could tell",
+        module=replies,
+        old="        case Launching() if not traits.can_look_up and not traits.has_unique_names:",
+        new="        case Launching() if not traits.has_unique_names:",
+    ),
+    Mutant(
+        name="what may be at the remote side is given up though it can be looked for",
+        module=endings,
+        old="        case Launching(create=CreateStatus.UNSENT | CreateStatus.DOUBTFUL) if (\n"
+        "            not execution.plan.traits.can_look_up\n        ):",
+        new="        case Launching(create=CreateStatus.UNSENT | CreateStatus.DOUBTFUL):",
+    ),
+    Mutant(
+        name="what nothing tells of by name is deleted by name",
+        module=machine,
+        old="            is_reached = meta is not None or can_look_up",
+        new="            is_reached = True",
+    ),
+    Mutant(
+        name="what is granted while others are resumed counts as in flight before the crash",
+        module=reconciler,
+        old="            if entry.execution is loaded:",
+        new="            if True:",
+    ),
+    Mutant(
         name="a restart does not doubt what was in flight",
         module=machine,
         old="    if not isinstance(state, Launching | Cleaning) or state.create is not CreateStatus.SENT:",
@@ -66,15 +97,15 @@ MUTANTS = (
     Mutant(
         name="a restart takes a create in flight for one that was never sent",
         module=machine,
-        old="    return execution.with_state(replies.in_doubt(execution, state, now, not_before=now))",
+        old='    return replies.doubt(execution, state, now, not_before=now, why="the server was restarted")',
         new="    return execution.with_state(replace(state, create=CreateStatus.UNSENT))",
     ),
     Mutant(
         name="a lost create is sent again without a look-up",
         module=replies,
-        old="            return execution.with_state(doubtful)",
-        new="            return execution.with_state(\n"
-        "                replace(doubtful, create=CreateStatus.UNSENT, has_doubted=False)\n            )",
+        old="        case _:\n            return after\n",
+        new="        case _:\n            return execution.with_state(\n"
+        "                replace(doubtful, create=CreateStatus.UNSENT, has_doubted=False)\n            )\n",
     ),
     Mutant(
         name="a refusal makes earlier doubt forgotten",

@@ -114,9 +114,9 @@ class Remote:
             return Observation(phase=RemotePhase.FAILED, reason="JOB_BROKE_ONCE", is_retryable=True)
         return Observation(phase=RemotePhase.FAILED, reason="JOB_BROKE")
 
-    def delete(self, uid: ExecutionUid, attempt: int, now: float) -> Deletion:
-        """Cancel all of a name and say what their states then are."""
-        shown = self.visible(uid, attempt, now)
+    def delete(self, uid: ExecutionUid, attempt: int, now: float, number: int | None = None) -> Deletion:
+        """Cancel all of a name, or the one of the number alone, and say what their states then are."""
+        shown = [job for job in self.visible(uid, attempt, now) if number in (None, job.number)]
         if not shown:
             if self.remembers_deleted_names:
                 self.deleted_names.add((uid, attempt))

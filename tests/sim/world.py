@@ -118,9 +118,12 @@ class World:
         """Whether rows have: the ledger is compared with them then."""
         self.disk = Disk(self)
         self.intensity = rng.choice((0.05, 0.15, 0.4))
+        # Of a generator of its own: the more systems have a look-up, the more seeds are about what comes of it.
+        can_look_up = Random(f"{seed}: can look up").random() < 0.8
         self.traits = Traits(
             has_unique_names=rng.random() < 0.5,
-            remembers_deleted_names=rng.random() < 0.2,
+            remembers_deleted_names=rng.random() < 0.2 and can_look_up,
+            can_look_up=can_look_up,
             settle_s=rng.choice(SETTLE_S),
             poll_floor_s=2.0,
         )
@@ -254,6 +257,7 @@ class World:
         """Lose what is in memory, and start again from the rows."""
         self.note("CRASH", where)
         self.life += 1
+        self.calls.doubt_what_is_in_flight()
         rows = [row for row in self.disk.rows.values() if not isinstance(row[0].state, Done)]
         again = [e for e in self.executions if e.uid not in self.disk.rows]
         self._start(sorted(rows, key=lambda row: (row[0].created_at, row[0].uid)))

@@ -136,6 +136,7 @@ PLANS = every(
         settle_s=INSTANTS,
         poll_floor_s=INSTANTS,
         poll_ceiling_s=INSTANTS,
+        can_look_up=st.booleans(),
     ),
 )
 FAILURES = every(m.AttemptFailure, attempt=COUNTS, reason=TEXT, message=TEXT, at=INSTANTS)

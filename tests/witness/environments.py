@@ -118,7 +118,9 @@ DISCOVERY = Environment(name="discovery")
 FLYTEKIT = Environment(name="flytekit", python="3.12", is_newest=True)
 FLYTE = Environment(name="flyte")
 """No stand-ins either: the SDKs of Flyte 1 and Flyte 2, whose own task classes write the templates that we are sent."""
-ALL = (MOTO, BIGQUERY, DISCOVERY, FLYTEKIT, FLYTE)
+CONNECTORS = Environment(name="connectors")
+"""Flyte's own connector servers, of both versions, for the handler that drives them."""
+ALL = (MOTO, BIGQUERY, DISCOVERY, FLYTEKIT, FLYTE, CONNECTORS)
 
 
 def _interpreter(version: str) -> Path | None:

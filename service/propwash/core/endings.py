@@ -27,6 +27,7 @@ from propwash.core.model import (
 OVERTAKEN_CREATE_S = 2.0
 """How long an abort waits for the answer to a create in flight before it deletes by name."""
 FAILURES_KEPT = 10
+LOST = "the answer to a create was lost, and its job, if there is one, runs on unseen"
 
 
 def conclude(execution: Execution, state: Running, observation: Observation, now: Instant) -> Execution:
@@ -77,6 +78,10 @@ def _clean(execution: Execution, then: Outcome | Retry, now: Instant) -> Executi
     match execution.state:
         case Launching(create=CreateStatus.UNSENT, has_doubted=False) | Queued() | Waiting():
             return finish(execution, then, now, links=())
+        case Launching(create=CreateStatus.UNSENT | CreateStatus.DOUBTFUL) if (
+            not execution.plan.traits.can_look_up
+        ):
+            return finish(execution, then, now, links=())
         case Launching(create=create) as state:
             is_in_flight = create is CreateStatus.SENT
             return execution.with_state(
@@ -112,7 +117,9 @@ def _clean(execution: Execution, then: Outcome | Retry, now: Instant) -> Executi
 def finish(
     execution: Execution, then: Outcome | Retry, now: Instant, *, links: tuple[Link, ...]
 ) -> Execution:
-    """The remote side is confirmed gone: end, or begin the next attempt."""
+    """The remote side is confirmed gone, or cannot be reached: end, or begin the next attempt."""
+    if _is_lost(execution):
+        then = replace(then, message=f"{then.message}; {LOST}" if then.message else LOST)
     if isinstance(then, Outcome):
         outcome = then if then.links else replace(then, links=links)
         meta = execution.state.meta if isinstance(execution.state, Running | Cleaning) else None
@@ -125,6 +132,15 @@ def finish(
         attempt=execution.attempt + 1,
         failures=(*execution.failures, failure)[-FAILURES_KEPT:],
     )
+
+
+def _is_lost(execution: Execution) -> bool:
+    """Whether a job of the attempt may exist of which only a lost answer told."""
+    match execution.state:
+        case Launching(has_doubted=True) | Cleaning(has_doubted=True, meta=None):
+            return not execution.plan.traits.can_look_up
+        case _:
+            return False
 
 
 def timed_out(reason: str, deadline_s: float | None) -> Outcome:

@@ -22,6 +22,9 @@ resolved by a look-up under the deterministic name. Where the system refuses a s
 look-up may be followed by another create at once, since both cannot win; elsewhere only a look-up asked after
 ``settled_at`` counts.
 ``has_doubted`` remembers that an earlier create may still arrive, so that a later refusal proves nothing about it.
+Where nothing can be looked up by name (``can_look_up``), a create in doubt is sent again if names are unique. If they
+are not, a second create could make a second job: the attempt ends with CREATE_IN_DOUBT, and the user's attempts decide.
+What is ended in doubt there cannot be cleaned up; its outcome says so.
 
 **Loading a row is a fact too.** Who loads it has lost the memory of what was in flight; ``Resumed`` turns a create in
 flight into a create in doubt, and leaves everything else as it is. Recovery is then ``due`` as ever.
@@ -30,9 +33,9 @@ flight into a create in doubt, and leaves everything else as it is. Recovery is 
 applied: it counts only when asked after ``settled_at``, or where the system remembers deleted names. The same instant
 guards an existing job against a system that does not show it yet.
 
-**Who may end an execution.** Only an answer of the remote system, or a recorded policy (a deadline, an abort). Every
-other fault becomes ``Trouble``, which is shown and retried with capped backoff, without limit and without using up an
-attempt.
+**Who may end an execution.** Only an answer of the remote system, or a recorded policy (a deadline, an abort, a doubt
+that nothing can resolve). Every other fault becomes ``Trouble``, which is shown and retried with capped backoff,
+without limit and without using up an attempt.
 
 **Volatile fields** (when to poll next, how often a call has failed) may be lost in a crash without harm; a change of
 nothing else is not committed. ``is_durable_change`` tells.
@@ -134,20 +137,21 @@ def _advance(
 
 def due(execution: Execution, now: Instant) -> tuple[Effect, ...]:
     """What the state wants now. Depends on nothing else, so that restart is ``due`` of what was loaded."""
-    attempt = execution.attempt
+    attempt, can_look_up = execution.attempt, execution.plan.traits.can_look_up
     match execution.state:
         case Queued() | Waiting() | Done():
             return ()
         case Launching(create=CreateStatus.SENT):
             return (Create(attempt=attempt),)
         case Launching(create=CreateStatus.DOUBTFUL, not_before=not_before):
-            return (Find(attempt=attempt),) if now >= not_before else ()
+            return (Find(attempt=attempt),) if now >= not_before and can_look_up else ()
         case Launching():
             return ()
         case Running(poll_at=poll_at, meta=meta):
             return (Observe(attempt=attempt, meta=meta),) if now >= poll_at else ()
         case Cleaning(not_before=not_before, meta=meta):
-            return (Delete(attempt=attempt, meta=meta),) if now >= not_before else ()
+            is_reached = meta is not None or can_look_up
+            return (Delete(attempt=attempt, meta=meta),) if now >= not_before and is_reached else ()
         case _:
             assert_never(execution.state)
 
@@ -207,6 +211,10 @@ def _tick(
             )
         case Launching(create=CreateStatus.UNSENT, not_before=not_before) if now >= not_before:
             return execution.with_state(replace(state, create=CreateStatus.SENT))
+        case Launching(create=CreateStatus.DOUBTFUL, not_before=not_before) if (
+            now >= not_before and not execution.plan.traits.can_look_up
+        ):
+            return execution.with_state(replace(state, create=CreateStatus.SENT))
         case _:
             return execution
 
@@ -216,4 +224,4 @@ def _resume(
 ) -> Execution:
     if not isinstance(state, Launching | Cleaning) or state.create is not CreateStatus.SENT:
         return execution
-    return execution.with_state(replies.in_doubt(execution, state, now, not_before=now))
+    return replies.doubt(execution, state, now, not_before=now, why="the server was restarted")

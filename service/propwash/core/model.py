@@ -138,6 +138,9 @@ class Traits:
     Where False, a create in doubt is looked up only after settle_s, before another is sent."""
     remembers_deleted_names: bool = False
     """A delete of a name that does not exist yet makes a later create of that name fail."""
+    can_look_up: bool = True
+    """The system tells of a job by its name. Where False, a job is reached by its meta alone, so that nothing is ever
+    found or deleted by name: a create in doubt is sent again where has_unique_names, and ends its attempt where not."""
     settle_s: float = 60.0
     """How long after a create was sent the system may still apply it, or still deny knowing it."""
     poll_floor_s: float = 1.0

@@ -26,6 +26,8 @@ from propwash.core.model import (
 
 MISSING_LIMIT = 3
 """Consecutive answers that a job which must exist does not, before it counts as lost."""
+CREATE_IN_DOUBT = "CREATE_IN_DOUBT"
+"""The reason of an attempt that ends because nobody can say whether its job exists, and a second must not."""
 
 
 def confirm(
@@ -174,8 +176,8 @@ def _fault_of_create(
     delay_s = timing.wait_s(execution, "create", trouble.count, timing.CREATE_BACKOFF, fault)
     match fault.kind:
         case FaultKind.UNAVAILABLE | FaultKind.INTERNAL:
-            doubtful = in_doubt(execution, replace(state, trouble=trouble), now, not_before=now + delay_s)
-            return execution.with_state(doubtful)
+            why = f"{fault.reason}: {fault.message}"
+            return doubt(execution, replace(state, trouble=trouble), now, not_before=now + delay_s, why=why)
         case FaultKind.THROTTLED:
             return create_did_nothing(execution, state, now, trouble=trouble, delay_s=delay_s)
         case FaultKind.PERMANENT | FaultKind.RETRYABLE:
@@ -198,7 +200,7 @@ def create_did_nothing(
             return execution.with_state(
                 replace(state, create=CreateStatus.UNSENT, not_before=now + delay_s, trouble=trouble)
             )
-        case Cleaning(create=CreateStatus.SENT, has_doubted=True):
+        case Cleaning(create=CreateStatus.SENT, has_doubted=True) if execution.plan.traits.can_look_up:
             return execution.with_state(replace(state, create=CreateStatus.DOUBTFUL))
         case Cleaning(create=CreateStatus.SENT):
             return endings.finish(execution, state.then, now, links=state.links)
@@ -206,12 +208,23 @@ def create_did_nothing(
             return execution
 
 
-def in_doubt(
-    execution: Execution, state: Launching | Cleaning, now: Instant, *, not_before: Instant
-) -> Launching | Cleaning:
-    settled_at = now + execution.plan.traits.settle_s
-    if isinstance(state, Launching) and not execution.plan.traits.has_unique_names:
+def doubt(
+    execution: Execution, state: Launching | Cleaning, now: Instant, *, not_before: Instant, why: str
+) -> Execution:
+    """The answer to a create is lost; why is for who has to live with it."""
+    traits = execution.plan.traits
+    settled_at = now + traits.settle_s
+    if isinstance(state, Launching) and not traits.has_unique_names:
         not_before = max(not_before, settled_at)
-    return replace(
+    doubtful = replace(
         state, create=CreateStatus.DOUBTFUL, settled_at=settled_at, has_doubted=True, not_before=not_before
     )
+    after = execution.with_state(doubtful)
+    match doubtful:
+        case Cleaning() if not traits.can_look_up:
+            return endings.finish(after, doubtful.then, now, links=doubtful.links)
+        case Launching() if not traits.can_look_up and not traits.has_unique_names:
+            outcome = Outcome(kind=OutcomeKind.FAILED, reason=CREATE_IN_DOUBT, message=why)
+            return endings.end_attempt(after, outcome, now)
+        case _:
+            return after

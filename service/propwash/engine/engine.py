@@ -148,8 +148,8 @@ class Engine:
         Nothing remote is killed: what runs goes on, and the next start takes it up.
         """
         self.executions.close()
-        self._reconciler.stop()
         self._dispatcher.stop()
+        self._reconciler.stop()
         self._observer.stop()
         self._sweeper.stop()
         self._circuits.stop()

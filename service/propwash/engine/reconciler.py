@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from propwash.core import machine, timing
 from propwash.core.effects import Effect
 from propwash.core.events import Deleted, Event, Granted, Resumed, Ticked, Unsent, Verb
-from propwash.core.model import Cleaning, CreateStatus, Done, Execution, ExecutionUid, Running
+from propwash.core.model import Cleaning, CreateStatus, Done, Execution, ExecutionUid, Launching, Running
 from propwash.core.pool import Ledger
 from propwash.engine.journal import Journal
 from propwash.engine.table import Entry, Table
@@ -61,6 +61,8 @@ class Reconciler:
     def stop(self) -> None:
         """Perform nothing more; events are still taken and committed."""
         self._is_stopped = True
+        for entry in list(self._table):
+            self._put_back(entry)
 
     def insert(self, records: Sequence[Record], done: Callable[[CommitResult], None]) -> None:
         """Take up new executions, all or none, stepped as far as they go without the remote system.
@@ -104,8 +106,10 @@ class Reconciler:
 
     def resume(self) -> None:
         """Go on with what was loaded into the table, oldest first, and grant what room there is."""
-        for entry in self._table:
-            self.apply(entry, Resumed())
+        for entry, loaded in [(entry, entry.execution) for entry in self._table]:
+            # What has been granted another's tokens meanwhile wants a create, and has none in flight.
+            if entry.execution is loaded:
+                self.apply(entry, Resumed())
         self._grant(self._ledger.grant_all())
 
     def wake(self, uid: ExecutionUid) -> None:
@@ -219,6 +223,7 @@ class Reconciler:
             return
         now = self._clock.now()
         if self._is_stopped:
+            self._put_back(entry)
             return
         if machine.advance(execution, Ticked(), now) is not execution:
             # Its instant went by during the commit, or while nobody had it loaded: no timer would come back to it.
@@ -229,6 +234,20 @@ class Reconciler:
             if effect.verb not in entry.in_flight:
                 entry.in_flight.add(effect.verb)
                 self._perform(entry, effect)
+
+    def _put_back(self, entry: Entry) -> None:
+        """Say of a create that was not sent that it was not, where the next start could not look it up."""
+        execution = entry.execution
+        if execution.plan.traits.can_look_up or not _is_sent(execution):
+            return
+        if Verb.CREATE not in entry.in_flight or self._withdraw_create(entry):
+            entry.in_flight.discard(Verb.CREATE)
+            self.apply(entry, Unsent(attempt=execution.attempt))
+
+
+def _is_sent(execution: Execution) -> bool:
+    """Whether a create is in flight, or about to be."""
+    return isinstance(execution.state, Launching) and execution.state.create is CreateStatus.SENT
 
 
 def _is_overtaken(entry: Entry) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from propwash.core.model import Link, RemoteName, Traits
 from propwash.core.pool import merged
 from propwash.handlers import answers, specs
+from propwash.handlers.checking import overrides
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import Nonsense, short
 from propwash.handlers.registry import Registry, Served
@@ -64,16 +65,20 @@ class Admitter:
         own = self._ask(served, request, "claims", lambda: answers.claims(handler.claims(spec)))
         return Admission(
             connection=connection.name,
-            traits=self._traits(served, connection),
+            traits=self._traits(served, request, connection),
             claims=merged((*own, *self._connections.named(served.plugin, connection.name).claims)),
             hint=self._hint(served, request, connection, spec),
         )
 
-    def _traits(self, served: Served, connection: Connection) -> Traits:
+    def _traits(self, served: Served, request: TaskRequest, connection: Connection) -> Traits:
+        handler = served.handler
+        traits = handler.traits
+        if overrides(handler, "traits_of") and not self._faults.of(served, connection.name):
+            traits = self._ask(
+                served, request, "traits_of", lambda: answers.traits(handler.traits_of(connection))
+            )
         settle_s = self._connections.named(served.plugin, connection.name).settle_s
-        return (
-            served.handler.traits if settle_s is None else replace(served.handler.traits, settle_s=settle_s)
-        )
+        return traits if settle_s is None else replace(traits, settle_s=settle_s)
 
     def _hint(self, served: Served, request: TaskRequest, connection: Connection, spec: Spec) -> bytes:
         """Empty where the operator has yet to mend the connection: that refuses nobody, the execution waits."""

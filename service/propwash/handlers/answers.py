@@ -8,15 +8,38 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from propwash.core.events import Deletion
-from propwash.core.model import Claim, Fault, FaultKind, Json, Link, Observation, RemoteName, RemotePhase
+from propwash.core.model import (
+    Claim,
+    Fault,
+    FaultKind,
+    Json,
+    Link,
+    Observation,
+    RemoteName,
+    RemotePhase,
+    Traits,
+)
+from propwash.handlers.checking import about_traits
 from propwash.handlers.faults import REASON, Nonsense, fault_of, nonsense, short
-from propwash.sdk import Checked, Column, Job, ListedJob, LogLine, LogPage, NotFound, ResultPage, Verdict
+from propwash.sdk import (
+    Checked,
+    Column,
+    FlyteType,
+    Job,
+    ListedJob,
+    LogLine,
+    LogPage,
+    NotFound,
+    ResultPage,
+    Verdict,
+)
 
-META_LIMIT = 1024
 HINT_LIMIT = 256
 _MESSAGE_LIMIT = 4096
 _LINK_LIMIT = 32
 _DEPTH_LIMIT = 64
+_NAME_LIMIT = 127
+_TYPES_LIMIT = 1000
 
 
 def observation(answer: object) -> Observation:
@@ -70,16 +93,16 @@ def _one(answer: object) -> Observation | Fault | None:
         return nonsense(str(error))
 
 
-def job(answer: object) -> Job:
+def job(answer: object, *, meta_limit: int) -> Job:
     """A created or found job; raises Nonsense."""
     if not isinstance(answer, Job):
         raise Nonsense(f"an answer of type {_kind(answer)} in place of a Job")
-    return Job(meta=meta(answer.meta), observation=observation(answer.observation))
+    return Job(meta=meta(answer.meta, limit=meta_limit), observation=observation(answer.observation))
 
 
-def found(answer: object) -> Job | None:
+def found(answer: object, *, meta_limit: int) -> Job | None:
     """What a look-up answered; raises Nonsense."""
-    return None if answer is None else job(answer)
+    return None if answer is None else job(answer, meta_limit=meta_limit)
 
 
 def deletion(answer: object) -> Deletion:
@@ -89,13 +112,13 @@ def deletion(answer: object) -> Deletion:
     return answer
 
 
-def listed(answer: object) -> Sequence[ListedJob]:
+def listed(answer: object, *, meta_limit: int) -> Sequence[ListedJob]:
     """What a list answered; raises Nonsense."""
     jobs = []
     for one in _items(answer, "list"):
         if not isinstance(one, ListedJob) or not isinstance(_as_object(one.name), str) or not one.name:
             raise Nonsense(f"list answered an item of type {_kind(one)}, or one without a name")
-        jobs.append(ListedJob(name=RemoteName(str(one.name)), meta=meta(one.meta)))
+        jobs.append(ListedJob(name=RemoteName(str(one.name)), meta=meta(one.meta, limit=meta_limit)))
     return tuple(jobs)
 
 
@@ -160,11 +183,41 @@ def checked(answer: object) -> Sequence[Checked] | None:
     return tuple(steps)
 
 
-def meta(answer: object) -> bytes:
+def meta(answer: object, *, limit: int) -> bytes:
     """A resource meta; raises Nonsense."""
-    if not isinstance(answer, bytes) or not 0 < len(answer) <= META_LIMIT:
+    if not isinstance(answer, bytes) or not 0 < len(answer) <= limit:
         size = f" of {len(answer)} bytes" if isinstance(answer, bytes) else ""
-        raise Nonsense(f"a meta of type {_kind(answer)}{size}; 1 to {META_LIMIT} bytes are allowed")
+        raise Nonsense(f"a meta of type {_kind(answer)}{size}; 1 to {limit} bytes are allowed")
+    return answer
+
+
+def flyte_types(answer: object) -> Sequence[FlyteType]:
+    """The task types that a connection offers to Flyte, each once, the first of a name; raises Nonsense."""
+    found: dict[str, FlyteType] = {}
+    for one in () if answer is None else _items(answer, "flyte_types"):
+        if not isinstance(one, FlyteType) or not isinstance(_as_object(one.name), str):
+            raise Nonsense(
+                f"flyte_types answered an item of type {_kind(one)}, or one whose name is no string"
+            )
+        version: object = one.version
+        is_counted = isinstance(version, int) and not isinstance(version, bool) and version >= 0
+        if (
+            not 0 < len(one.name) <= _NAME_LIMIT
+            or not is_counted
+            or not isinstance(_as_object(one.is_sync), bool)
+        ):
+            raise Nonsense(f"flyte_types answered {one!r:.200}, which is no task type")
+        found.setdefault(one.name, one)
+    if len(found) > _TYPES_LIMIT:
+        raise Nonsense(f"flyte_types answered {len(found)} task types; {_TYPES_LIMIT} are allowed")
+    return tuple(found.values())
+
+
+def traits(answer: object) -> Traits:
+    """A connection's traits; raises Nonsense."""
+    if wrong := list(about_traits(answer)):
+        raise Nonsense("; ".join(wrong))
+    assert isinstance(answer, Traits)
     return answer
 
 

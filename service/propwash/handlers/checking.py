@@ -27,11 +27,14 @@ _ARGUMENTS = {
     "hint": 2,
     "links": 3,
     "check": 1,
+    "traits_of": 1,
     "flyte_types": 1,
     "forget": 1,
+    "stated_flyte_types": 1,
     "close": 0,
 }
-_PURE = ("claims", "hint", "links")
+_PURE = ("claims", "hint", "links", "traits_of", "stated_flyte_types")
+_MOST_META = 65_536
 
 
 def complaints(handler: object) -> Iterator[str]:
@@ -41,11 +44,14 @@ def complaints(handler: object) -> Iterator[str]:
         return
     yield from _about_task_types(handler)
     yield from _about_spec(getattr(handler, "spec_type", None))
-    yield from _about_traits(getattr(handler, "traits", None))
+    yield from about_traits(getattr(handler, "traits", None))
     yield from _about_methods(handler)
     batch_size: object = getattr(handler, "batch_size", None)
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         yield f"batch_size must be a positive integer, not {batch_size!r:.100}"
+    meta_limit: object = getattr(handler, "meta_limit", None)
+    if not isinstance(meta_limit, int) or isinstance(meta_limit, bool) or not 0 < meta_limit <= _MOST_META:
+        yield f"meta_limit must be an integer from 1 to {_MOST_META}, not {meta_limit!r:.100}"
     if not isinstance(getattr(handler, "description", None), str):
         yield "description must be a string"
     if not isinstance(getattr(handler, "limits", None), CallLimits):
@@ -95,7 +101,8 @@ def _about_spec(spec_type: object) -> Iterator[str]:
         yield f"the spec has no JSON Schema: {type(error).__name__}: {error}"[:300]
 
 
-def _about_traits(traits: object) -> Iterator[str]:
+def about_traits(traits: object) -> Iterator[str]:
+    """What is wrong with traits; nothing where they may serve."""
     if not isinstance(traits, Traits):
         yield f"traits must be a propwash.sdk.Traits, not {traits!r:.100}"
         return

@@ -1,19 +1,27 @@
-"""Asks the handlers what Flyte's templates mean, and finds the connection that a template describes."""
+"""Asks the handlers what Flyte's templates mean, and finds the connection that a template describes.
+
+A task type is a handler's own, or one that connections of a handler offer at this moment; the first goes before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from propwash.core.model import Done, Json
+from propwash.handlers.checking import overrides
 from propwash.handlers.connections import Connections
 from propwash.handlers.derived import DerivedConnections, is_derived, known_settings
+from propwash.handlers.offers import Offer, Offers
 from propwash.handlers.registry import Registry, Served
-from propwash.ports import NO_SECRETS, AdoptedJob, FieldFault, Record, Refused, TaskRequest
+from propwash.ports import NO_SECRETS, AdoptedJob, FieldFault, NotAccepting, Record, Refused, TaskRequest
 from propwash.sdk import (
     Connection,
     FlyteDialect,
     FlyteDone,
+    FlyteJob,
     FlyteOutputs,
+    FlyteRelay,
     FlyteRequest,
     FlyteTask,
     FlyteType,
@@ -26,37 +34,80 @@ NEVER_BEGUN = "NEVER_BEGUN"
 """Of an adopted task that has no remote job, and never will have one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answerer:
+    """Who serves one of Flyte's task types."""
+
+    served: Served
+    dialect: FlyteDialect
+    task_type: str
+    """What the handler itself calls it."""
+    offered: FlyteType | None = None
+    """Where connections offer it, and not the handler on all of them."""
+    connections: Collection[str] | None = None
+    """Those that do."""
+
+    @property
+    def answers_within_s(self) -> float | None:
+        is_sync = self.offered is None or self.offered.is_sync
+        return self.served.handler.answers_within_s if is_sync else None
+
+    def adopted(self, meta: Mapping[str, Json], raw: bytes) -> FlyteJob | None:
+        match self.offered, self.dialect:
+            case None, dialect:
+                return dialect.adopted(meta)
+            case offered, FlyteRelay() as relay:
+                return relay.adopted_as_it_is(offered, raw)
+            case _:
+                return None
+
+
 class FlyteHandlers:
     """See ports.FlyteTasks."""
 
-    def __init__(self, registry: Registry, *, connections: Connections, derived: DerivedConnections) -> None:
+    def __init__(
+        self, registry: Registry, *, connections: Connections, derived: DerivedConnections, offers: Offers
+    ) -> None:
         self._registry = registry
         self._connections = connections
         self._derived = derived
+        self._offers = offers
+        self._own = {
+            task_type: _Answerer(served=one, dialect=one.handler.flyte, task_type=task_type)
+            for task_type, one in registry.served.items()
+            if one.handler.flyte is not None and not overrides(one.handler, "flyte_types")
+        }
 
     def types(self) -> Sequence[FlyteType]:
         """See ports.FlyteTasks."""
-        return tuple(
-            FlyteType(name=task_type, is_sync=one.handler.answers_within_s is not None)
-            for task_type, one in sorted(self._registry.served.items())
-            if one.handler.flyte is not None
-        )
+        own = {
+            name: FlyteType(name=name, is_sync=one.answers_within_s is not None)
+            for name, one in self._own.items()
+        }
+        return tuple(one for _, one in sorted({**self._offers.types(), **own}.items()))
 
     def answers_within_s(self, task_type: str) -> float | None:
         """See ports.FlyteTasks."""
-        served = self._registry.served.get(task_type)
-        return None if served is None or served.handler.flyte is None else served.handler.answers_within_s
+        found = self._found(task_type, project=None)
+        return None if found is None else found.answers_within_s
+
+    def is_passed_on(self, task_type: str) -> bool:
+        """See ports.FlyteTasks."""
+        found = self._found(task_type, project=None)
+        return found is not None and found.offered is not None
 
     def request(
         self, task: FlyteTask, *, project: str, domain: str, secrets: Mapping[str, Secret] = NO_SECRETS
     ) -> TaskRequest:
         """See ports.FlyteTasks."""
-        served, dialect = self._dialect(task.task_type)
+        found = self._answerer(task.task_type, project=project, domain=domain)
+        if found.offered is not None:
+            task = replace(task, is_sync=found.offered.is_sync)
         try:
-            wanted = dialect.request(task)
+            wanted = found.dialect.request(task)
         except TemplateError as error:
             raise _refused(error) from error
-        return self._request(served, task.task_type, wanted, (project, domain), secrets)
+        return self._request(found, wanted, (project, domain), secrets)
 
     def renew(self, record: Record, secrets: Mapping[str, Secret]) -> None:
         """See ports.FlyteTasks."""
@@ -70,6 +121,7 @@ class FlyteHandlers:
         self,
         task_type: str,
         meta: Mapping[str, Json],
+        raw: bytes,
         *,
         project: str,
         domain: str,
@@ -77,16 +129,16 @@ class FlyteHandlers:
     ) -> tuple[TaskRequest, AdoptedJob | None] | None:
         """See ports.FlyteTasks."""
         try:
-            served, dialect = self._dialect(task_type)
+            found = self._answerer(task_type, project=project, domain=domain)
         except Refused:
             return None
         try:
-            job = dialect.adopted(meta)
+            job = found.adopted(meta, raw)
         except TemplateError as error:
             raise Refused(NEVER_BEGUN, str(error)) from error
         if job is None:
             return None
-        request = self._request(served, task_type, job.request, (project, domain), secrets)
+        request = self._request(found, job.request, (project, domain), secrets)
         return request, None if job.meta is None else AdoptedJob(meta=job.meta, links=job.links)
 
     def outputs(self, record: Record, *, is_v2: bool) -> FlyteOutputs:
@@ -109,40 +161,71 @@ class FlyteHandlers:
         )
         return served.handler.flyte.outputs(done)
 
-    def _dialect(self, task_type: str) -> tuple[Served, FlyteDialect]:
-        served = self._registry.served.get(task_type)
-        if served is None or served.handler.flyte is None:
-            known = ", ".join(one.name for one in self.types()) or "none"
-            message = f"no handler serves Flyte's task type {task_type!r:.100}; served are: {known}"
-            raise Refused("UNKNOWN_TASK_TYPE", message, faults=(FieldFault(path="type", message=message),))
-        return served, served.handler.flyte
+    def _answerer(self, task_type: str, *, project: str, domain: str) -> _Answerer:
+        found = self._found(task_type, project=project, domain=domain)
+        if found is not None:
+            return found
+        if silent := self._offers.silent():
+            # A create that is refused fails for good, and who offers the task type may just not have said so.
+            told = ", ".join(silent)
+            raise NotAccepting(
+                f"task type {task_type!r:.100} is not known yet: {told} did not say what is there"
+            )
+        known = ", ".join(one.name for one in self.types()) or "none"
+        message = f"no handler serves Flyte's task type {task_type!r:.100}; served are: {known}"
+        raise Refused("UNKNOWN_TASK_TYPE", message, faults=(FieldFault(path="type", message=message),))
+
+    def _found(self, task_type: str, *, project: str | None, domain: str = "") -> _Answerer | None:
+        """Who serves a task type; of several handlers whose connections offer it the first that has one for the
+        project, or else the first.
+        """
+        if task_type in self._own:
+            return self._own[task_type]
+        if not (offers := self._offers.of(task_type)):
+            return None
+        admitted = [one for one in offers if project and self._admits(one, project, domain)]
+        first = (admitted or offers)[0]
+        return _Answerer(
+            served=first.served,
+            dialect=first.dialect,
+            task_type=first.served.handler.task_types[0],
+            offered=first.type,
+            connections={one.connection for one in offers if one.served is first.served},
+        )
+
+    def _admits(self, offer: Offer, project: str, domain: str) -> bool:
+        return self._connections.named(offer.served.plugin, offer.connection).admits(project, domain)
 
     def _request(
         self,
-        served: Served,
-        task_type: str,
+        found: _Answerer,
         wanted: FlyteRequest,
         scope: tuple[str, str],
         secrets: Mapping[str, Secret],
     ) -> TaskRequest:
         project, domain = scope
-        name = self._connection(served, wanted.account, project=project, domain=domain).name
+        served = found.served
+        name = self._connection(found, wanted.account, project=project, domain=domain).name
         if secrets:
             configured = self._connections.named(served.plugin, name)
             try:
                 name = self._derived.keep(served, configured, wanted.account, secrets, scope=scope)
             except TemplateError as error:
                 raise _refused(error) from error
-        return TaskRequest(task_type=task_type, spec=wanted.spec, inputs=wanted.inputs, connection=name)
+        return TaskRequest(task_type=found.task_type, spec=wanted.spec, inputs=wanted.inputs, connection=name)
 
     def _connection(
-        self, served: Served, account: Mapping[str, str], *, project: str, domain: str
+        self, found: _Answerer, account: Mapping[str, str], *, project: str, domain: str
     ) -> Connection:
         """The default connection where it fits, else the only one that does; raises Refused UNKNOWN_CONNECTION."""
+        served = found.served
         usable = [
             one.connection for one in self._connections.of(served.plugin) if one.admits(project, domain)
         ]
-        fitting = [one for one in usable if _fits(one, account)]
+        is_offering = found.connections
+        fitting = [
+            one for one in usable if _fits(one, account) and (is_offering is None or one.name in is_offering)
+        ]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:

@@ -5,6 +5,7 @@ here.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from propwash.handlers.desk import Desk, as_permanent, as_unavailable
 from propwash.handlers.faults import nonsense
 from propwash.handlers.flyte import FlyteHandlers
 from propwash.handlers.inspection import Inspector
+from propwash.handlers.offers import Offers
 from propwash.handlers.options import HostOptions
 from propwash.handlers.registry import Registry
 from propwash.handlers.settings import INVALID, SettingFaults
@@ -72,23 +74,33 @@ class HandlerHost:
             instrument=instrument,
             options=self._options,
         )
-        self.flyte = FlyteHandlers(registry, connections=connections, derived=derived)
+        self._offers = Offers(
+            registry,
+            connections=connections,
+            faults=faults,
+            desk=self._desk,
+            clock=clock,
+            instrument=instrument,
+        )
+        self.flyte = FlyteHandlers(registry, connections=connections, derived=derived, offers=self._offers)
         self.inspector = Inspector(registry, connections=connections, faults=faults, desk=self._desk)
         self._is_closed = False
 
     async def start(self) -> None:
-        """Start the watchdog, and say what is wrong with the configured connections."""
+        """Start the watchdog, say what is wrong with the configured connections, and begin to ask what they offer."""
         for one in self._registry.handlers:
             self._watchdog.know(one.plugin, one.root)
         for fault in self.inspector.faults():
             self._instrument.trouble("handlers", str(fault), connection=fault.connection)
         self._watchdog.start()
+        self._offers.start()
 
     async def close(self) -> None:
         """Close every handler, each behind its deadline; may be called twice."""
         if self._is_closed:
             return
         self._is_closed = True
+        await self._offers.close()
         await self._desk.quiet()
         await asyncio.gather(*(self._desk.close(one) for one in self._registry.handlers))
         for caller in self._desk.callers.values():
@@ -185,7 +197,7 @@ class HandlerHost:
             "create",
             target.served.handler.create,
             request,
-            check=answers.job,
+            check=functools.partial(answers.job, meta_limit=target.served.handler.meta_limit),
             missing=lambda _: nonsense("create raised NotFound, which says nothing of whether it made a job"),
         )
 
@@ -213,9 +225,10 @@ class HandlerHost:
         target = self._desk.target(task_type, connection)
         if isinstance(target, Fault):
             return target
-        method = target.served.handler.find
+        handler = target.served.handler
+        check = functools.partial(answers.found, meta_limit=handler.meta_limit)
         return await self._desk.ask(
-            target, "find", method, target.connection, name, hint, check=answers.found, missing=lambda _: None
+            target, "find", handler.find, target.connection, name, hint, check=check, missing=lambda _: None
         )
 
     async def delete(
@@ -229,9 +242,10 @@ class HandlerHost:
         target = self._desk.target(task_type, connection)
         if isinstance(target, Fault):
             return target
-        method = target.served.handler.list
+        handler = target.served.handler
+        check = functools.partial(answers.listed, meta_limit=handler.meta_limit)
         return await self._desk.ask(
-            target, "list", method, target.connection, owner, check=answers.listed, missing=as_unavailable
+            target, "list", handler.list, target.connection, owner, check=check, missing=as_unavailable
         )
 
     async def logs(self, task_type: str, connection: str, meta: bytes, cursor: str) -> LogPage | Fault | None:

@@ -16,6 +16,7 @@ _DEADLINES_S: Mapping[str, float] = {
     "results": 60.0,
     "check": 60.0,
     "forget": 5.0,
+    "flyte_types": 10.0,
     "close": 5.0,
 }
 

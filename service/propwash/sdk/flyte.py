@@ -88,6 +88,8 @@ class FlyteTask:
     """What Flyte tells a task's process of the execution that it belongs to: FLYTE_INTERNAL_EXECUTION_ID and so on."""
     request: bytes = b""
     """All of the above as it arrived: a flyteidl.admin.CreateTaskRequest, without secrets. For who passes it on."""
+    is_sync: bool = False
+    """Whether the task type was offered as one whose end comes in one call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,3 +167,13 @@ class FlyteCredentials(Protocol):
         SentSecret.named(name) where a secret is referred to, None for a setting that is left out. Raises TemplateError
         for a name that it has no use for, and for one that is missing.
         """
+
+
+@runtime_checkable
+class FlyteRelay(FlyteDialect, Protocol):
+    """The translation of a handler that passes tasks on to who served them before (Handler.flyte_types): a resource
+    meta that was written there means the same job as ever. Pure.
+    """
+
+    def adopted_as_it_is(self, offered: FlyteType, meta: bytes) -> FlyteJob | None:
+        """The job of a meta that the remote side wrote, whatever its bytes are; None where it is too long to keep."""

@@ -95,7 +95,7 @@ class Job:
     """A remote job, as a create or a look-up found it."""
 
     meta: bytes
-    """At most 1,024 bytes by which the handler finds its job again, without a secret."""
+    """By which the handler finds its job again: at most its meta_limit, without a secret."""
     observation: Observation
 
 
@@ -159,6 +159,8 @@ class Handler(abc.ABC, Generic[SpecT]):
     description: ClassVar[str] = ""
     batch_size: ClassVar[int] = 1000
     """The most metas that one get is given."""
+    meta_limit: ClassVar[int] = 1024
+    """The most bytes of a meta, at most 65,536. Every live job's is kept in memory: small is better."""
     limits: ClassVar[CallLimits] = CallLimits()
     """How fast one connection may be called, as the remote system documents it."""
     settings_type: ClassVar[type[pydantic.BaseModel] | None] = None
@@ -242,11 +244,23 @@ class Handler(abc.ABC, Generic[SpecT]):
         """Console and log links, known from the start. No input or output."""
         return ()
 
+    def traits_of(self, connection: Connection) -> Traits:
+        """The traits of what the connection leads to, where they differ from one to another. No input or output; not
+        asked where the connection's settings do not hold.
+        """
+        return self.traits
+
     def flyte_types(self, connection: Connection) -> MaybeAsync[Sequence[FlyteType]]:
         """The task types that the connection offers to Flyte, asked every so often. Optional: by default those of
-        task_types, on every connection.
+        task_types, on every connection. A handler that overrides it runs them all as the first of its task_types.
         """
         raise NotOffered
+
+    def stated_flyte_types(self, connection: Connection) -> Sequence[FlyteType]:
+        """Those of flyte_types that are offered whether the remote side has answered yet or not, such as an operator
+        states them. No input or output.
+        """
+        return ()
 
     def check(self, connection: Connection) -> MaybeAsync[Sequence[Checked]]:
         """Verify a connection end to end, step by step, without making a job: reach the system, get in, and have each

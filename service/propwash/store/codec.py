@@ -50,6 +50,7 @@ def encode_request(request: TaskRequest, plan: Plan) -> bytes:
                 settle_s=traits.settle_s,
                 poll_floor_s=traits.poll_floor_s,
                 poll_ceiling_s=traits.poll_ceiling_s,
+                lacks_look_up=not traits.can_look_up,
             ),
             is_polled_together=plan.is_polled_together,
         ),
@@ -95,6 +96,7 @@ def decode_request(body: bytes) -> tuple[TaskRequest, Plan]:
             settle_s=traits.settle_s,
             poll_floor_s=traits.poll_floor_s,
             poll_ceiling_s=traits.poll_ceiling_s,
+            can_look_up=not traits.lacks_look_up,
         ),
         is_polled_together=plan.is_polled_together,
     )

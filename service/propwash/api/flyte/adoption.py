@@ -40,6 +40,7 @@ class Adopter:
         found = self._flyte.adopted(
             foreign.task_type,
             foreign.values,
+            foreign.raw,
             project=ADOPTED_PROJECT,
             domain=ADOPTED_DOMAIN,
             secrets=secrets,

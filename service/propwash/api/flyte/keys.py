@@ -6,6 +6,7 @@ last segment is the node, that one is the attempt. Flyte keeps resource meta in 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -23,6 +24,8 @@ from propwash.ports import ExecutionName, Record, Refused
 ADOPTED_PROJECT, ADOPTED_DOMAIN = "flyte", "adopted"
 """Where adopted jobs are kept, as their metas tell no project."""
 _NAMES = re.compile(r"f[0-9a-f]{32}-[0-9]+|a[0-9a-f]{32}")
+_MOST_FOREIGN = 32 * 1024
+"""Bytes of another connector's meta that is not in JSON."""
 _MOST_MESSAGE = 600
 """Characters of a refusal that are kept."""
 
@@ -91,10 +94,13 @@ class Foreign:
 
     task_type: str
     values: Mapping[str, Json]
+    """Empty where the meta is no object in JSON: nothing else is taken apart, as it may be a pickle."""
+    raw: bytes
 
     def name(self) -> ExecutionName:
         """The name of the execution that the job is adopted as: always the same for it."""
-        text = json.dumps([self.task_type, self.values], sort_keys=True)
+        said: object = self.values or base64.b64encode(self.raw).decode()
+        text = json.dumps([self.task_type, said], sort_keys=True)
         digest = hashlib.blake2b(text.encode(), digest_size=16, person=b"pw-flyte-adopts").hexdigest()
         return ExecutionName(ADOPTED_PROJECT, ADOPTED_DOMAIN, f"a{digest}")
 
@@ -117,7 +123,7 @@ def refused_meta(error: Refused) -> bytes:
 
 
 def read_meta(meta: bytes, task_type: str) -> ExecutionName | Refusal | Foreign:
-    """What a resource meta is about; raises ApiError for what no connector wrote."""
+    """What a resource meta is about; raises ApiError for what no connector can have written."""
     try:
         given: object = json.loads(meta)
     except ValueError:
@@ -128,7 +134,9 @@ def read_meta(meta: bytes, task_type: str) -> ExecutionName | Refusal | Foreign:
         case {"propwash_refused": str(reason), "message": str(message)}:
             return Refusal(reason, message)
         case dict():
-            return Foreign(task_type, given)
+            return Foreign(task_type, given, meta)
+        case _ if 0 < len(meta) <= _MOST_FOREIGN:
+            return Foreign(task_type, {}, meta)
         case _:
             raise unknown_meta(task_type)
 

@@ -201,7 +201,9 @@ class Tasks:
         try:
             inputs = values_of(request.inputs)
         except LiteralError as error:
-            raise Refused("INVALID_INPUTS", str(error)) from error
+            if not self._flyte.is_passed_on(template.type):
+                raise Refused("INVALID_INPUTS", str(error)) from error
+            inputs = {}
         task = FlyteTask(
             task_type=template.type,
             version=template.task_type_version,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from propwash.core.model import ExecutionUid, Observation, RemoteName
+from propwash.core.model import ExecutionUid, Observation, RemoteName, Traits
 from propwash.core.names import remote_name
 from propwash.sdk.connections import Connection
 from propwash.sdk.handler import CreateRequest, Handler, Job, NotOffered, SpecT, Value
@@ -75,6 +75,11 @@ class HandlerHarness(Generic[SpecT]):
     """How many looks, with a pause between any two, a job is given to get where it should."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _seen: list[str] = field(default_factory=list)
+
+    @property
+    def traits(self) -> Traits:
+        """What the handler promises of the backend."""
+        return self.handler.traits_of(self.connection)
 
     def new_request(self, spec: Mapping[str, Value], *, owner: str = "battery") -> CreateRequest[SpecT]:
         """A create request under a name that was never used."""

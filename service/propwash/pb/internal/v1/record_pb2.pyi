@@ -386,6 +386,7 @@ class TraitsRecord(_message.Message):
     SETTLE_S_FIELD_NUMBER: _builtins.int
     POLL_FLOOR_S_FIELD_NUMBER: _builtins.int
     POLL_CEILING_S_FIELD_NUMBER: _builtins.int
+    LACKS_LOOK_UP_FIELD_NUMBER: _builtins.int
     has_unique_names: _builtins.bool
     """The system refuses a second job of one name."""
     remembers_deleted_names: _builtins.bool
@@ -396,6 +397,8 @@ class TraitsRecord(_message.Message):
     """The shortest time between two observations of one job."""
     poll_ceiling_s: _builtins.float
     """The longest time between two observations of one job."""
+    lacks_look_up: _builtins.bool
+    """The system does not tell of a job by its name."""
     def __init__(
         self,
         *,
@@ -404,10 +407,11 @@ class TraitsRecord(_message.Message):
         settle_s: _builtins.float = ...,
         poll_floor_s: _builtins.float = ...,
         poll_ceiling_s: _builtins.float = ...,
+        lacks_look_up: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_unique_names", b"has_unique_names", "poll_ceiling_s", b"poll_ceiling_s", "poll_floor_s", b"poll_floor_s", "remembers_deleted_names", b"remembers_deleted_names", "settle_s", b"settle_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_unique_names", b"has_unique_names", "lacks_look_up", b"lacks_look_up", "poll_ceiling_s", b"poll_ceiling_s", "poll_floor_s", b"poll_floor_s", "remembers_deleted_names", b"remembers_deleted_names", "settle_s", b"settle_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

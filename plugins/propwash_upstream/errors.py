@@ -1,0 +1,96 @@
+"""What the statuses of a connector server mean.
+
+Source: flytekit's connector service and flyte-sdk's: NOT_FOUND where no connector serves the task type, INTERNAL with
+the traceback or the text of whatever a connector raised, UNKNOWN where the server did not catch it; gRPC's own guide,
+"Status codes", for the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grpc import StatusCode
+
+from propwash.sdk import Permanent, Retryable, Throttled, Unavailable, Verdict
+
+UNREACHABLE = "UPSTREAM_UNREACHABLE"
+RAISED = "CONNECTOR_RAISED"
+_MOST_CHARS = 1000
+_TOO_LARGE = "message larger than max"
+_NO_CONNECTOR = "cannot find"
+_BROKEN_STREAM = "RST_STREAM"
+
+
+class CallError(Exception):
+    """A call that ended with another status than OK."""
+
+    def __init__(self, code: StatusCode, details: str, *, is_unsent: bool = False) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
+        self.is_unsent = is_unsent
+        """Whether no connection could be made, so that nothing was sent."""
+
+    @property
+    def has_raised(self) -> bool:
+        """Whether the connector itself raised an error."""
+        is_raised = self.code in (StatusCode.INTERNAL, StatusCode.UNKNOWN)
+        return is_raised and _BROKEN_STREAM not in self.details
+
+    @property
+    def said(self) -> str:
+        """The status for people: of a traceback its last line."""
+        lines = [line.strip() for line in self.details.splitlines() if line.strip()]
+        last = lines[-1].removesuffix(".") if lines else "no details"
+        return f"{self.code.name}: {last}"[:_MOST_CHARS]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a status means. kind is what a create that got it is worth."""
+
+    reason: str
+    create: type[Verdict]
+    look: type[Verdict] = Unavailable
+
+
+RULES: dict[StatusCode, Rule] = {
+    # Throttled says that nothing was created and that the execution waits: so it is for what an operator mends.
+    StatusCode.NOT_FOUND: Rule("CONNECTOR_NOT_FOUND", Throttled),
+    StatusCode.UNIMPLEMENTED: Rule("UPSTREAM_UNIMPLEMENTED", Throttled),
+    StatusCode.UNAUTHENTICATED: Rule("UPSTREAM_UNAUTHENTICATED", Throttled),
+    StatusCode.PERMISSION_DENIED: Rule("UPSTREAM_PERMISSION_DENIED", Throttled),
+    StatusCode.RESOURCE_EXHAUSTED: Rule("UPSTREAM_EXHAUSTED", Throttled, Throttled),
+    StatusCode.INVALID_ARGUMENT: Rule("INVALID_ARGUMENT", Permanent),
+    StatusCode.UNAVAILABLE: Rule("UPSTREAM_UNAVAILABLE", Unavailable),
+    StatusCode.DEADLINE_EXCEEDED: Rule("UPSTREAM_SILENT", Unavailable),
+    StatusCode.CANCELLED: Rule("UPSTREAM_BROKE_OFF", Unavailable),
+}
+"""A status that is not here proves nothing."""
+_OTHER = Rule("UPSTREAM_ANSWERED_ERROR", Unavailable)
+_RAISED: dict[str, type[Verdict]] = {"retry": Retryable, "fail": Permanent, "doubt": Unavailable}
+
+
+def of_create(error: CallError, *, when_raised: Literal["retry", "fail", "doubt"]) -> Verdict:
+    """What the status of a create, or of a synchronous task's one call, means."""
+    if error.is_unsent:
+        return Throttled(UNREACHABLE, error.said)
+    if error.has_raised:
+        return _RAISED[when_raised](RAISED, error.said)
+    if error.code is StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in error.details:
+        return Permanent("REQUEST_TOO_LARGE", error.said)
+    if error.code is StatusCode.NOT_FOUND and _NO_CONNECTOR not in error.details.lower():
+        return Unavailable("UPSTREAM_NOT_FOUND", error.said)
+    rule = RULES.get(error.code, _OTHER)
+    return rule.create(rule.reason, error.said)
+
+
+def of_look(error: CallError) -> Verdict:
+    """What the status of any other call means. None ends anything: it says nothing of the job."""
+    if error.is_unsent:
+        return Unavailable(UNREACHABLE, error.said)
+    if error.has_raised:
+        return Unavailable(RAISED, error.said)
+    rule = RULES.get(error.code, _OTHER)
+    return rule.look(rule.reason, error.said)
