@@ -4,6 +4,7 @@ stand-in knows those, and none of the connection's own.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +25,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from flyteidl.admin import agent_pb2
 from flyteidl.core import tasks_pb2
+from flyteidl.core.execution_pb2 import TaskExecution
 
 from propwash.ports import Instrument, Store
 from propwash.sandbox import Standing
@@ -34,7 +37,8 @@ from propwash_bigquery import BigQueryHandler
 from propwash_snowflake import SnowflakeHandler
 from propwash_snowflake.desks import Desks
 from tests.api.api_fake_host import Heard
-from tests.e2e.credential_scenes import FastClock, Rig, Scene, running
+from tests.e2e import credential_scenes
+from tests.e2e.credential_scenes import FastClock, Rig, Scene
 from tests.engine.engine_rig import EngineLog
 from tests.flyte.flyte_callers import Flyte, calling, template
 from tests.plugins.bigquery.bigquery_rig import bigquery_rig
@@ -44,6 +48,7 @@ OPERATOR = "ya29.of-the-operator-and-refused"
 PASSPHRASE = "open-sesame-and-quickly"
 ANNA, BERT = "anna", "bert"
 LONG = {"sandbox-duration-ms": "10000000"}
+WAITS = "CREDENTIALS_UNAVAILABLE"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +97,7 @@ class Stage:
         instrument: Instrument = telemetry or EngineLog(self.clock)
         kept = store or SqliteStore(self.place / "data")
         async with (
-            running(scene, self.clock, kept, instrument, **about) as world,
+            credential_scenes.running(scene, self.clock, kept, instrument, **about) as world,
             calling(world, is_v2=True, heard=telemetry or Heard()) as found,
         ):
             yield found
@@ -109,6 +114,44 @@ class Stage:
         statement = "SELECT CURRENT_USER() AS who"
         account = {"account": "acme-sandbox", "warehouse": "DEMO_WH", "database": "DEMO"}
         return template("snowflake", statement, custom={**account, **custom})
+
+
+async def begin(there: Flyte, stage: Stage, user: str, *, node: str = "", attempt: int = 0) -> bytes:
+    """A task of the user's that lasts; its meta."""
+    return await there.create(
+        stage.task(is_long=True),
+        secrets=stage.secrets[user] if user else {},
+        node=f"s3://flyte/{node or user}/data",
+        attempt=attempt,
+        task_execution_metadata=agent_pb2.TaskExecutionMetadata(labels=LONG),
+    )
+
+
+async def running(there: Flyte, meta: bytes) -> None:
+    """Wait until the task runs. A poll without secrets, such as this, changes nothing."""
+    await there.until(meta, TaskExecution.RUNNING)
+
+
+async def waits(there: Flyte, meta: bytes) -> None:
+    """Wait until the task says that it has no credentials."""
+    await _until(there, meta, lambda message: message.startswith(WAITS))
+
+
+async def cannot_end(there: Flyte, meta: bytes) -> None:
+    """Wait until the task, which is to end, says so."""
+    await _until(there, meta, lambda message: WAITS in message)
+
+
+async def is_well(there: Flyte, meta: bytes) -> None:
+    """Wait until the task says nothing of credentials any more."""
+    await _until(there, meta, lambda message: WAITS not in message)
+
+
+async def _until(there: Flyte, meta: bytes, holds: Callable[[str], bool]) -> None:
+    async with asyncio.timeout(30):
+        seen = await there.world.store.last_seq()
+        while not holds((await there.get(meta)).message):
+            seen = await there.world.engine.executions.newer_than(seen)
 
 
 @cache

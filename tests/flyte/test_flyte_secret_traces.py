@@ -22,8 +22,18 @@ from propwash.pb.v1 import execution_service_pb2_grpc
 from propwash.sandbox import Standing
 from propwash.telemetry import JsonLines, Telemetry
 from tests.flyte.flyte_callers import DOWN, Flyte, connection
-from tests.flyte.secret_scenes import ANNA, BERT, STAGES, Stage, account, pem
-from tests.flyte.test_flyte_secrets import begin, is_well, running, waits
+from tests.flyte.secret_scenes import (
+    ANNA,
+    BERT,
+    STAGES,
+    Stage,
+    account,
+    begin,
+    is_well,
+    pem,
+    running,
+    waits,
+)
 
 UNHEARD = "a-databricks-token-that-nobody-may-see"
 _SHORTEST = 12

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -15,44 +14,23 @@ from flyteidl.core.execution_pb2 import TaskExecution
 from propwash.core.model import Done, Running
 from propwash.sandbox import Standing
 from propwash.sdk import ResultPage
-from tests.flyte.flyte_callers import Flyte
-from tests.flyte.secret_scenes import ANNA, BERT, LONG, STAGES, Stage, pem, snowflake
+from tests.flyte.secret_scenes import (
+    ANNA,
+    BERT,
+    OPERATOR,
+    STAGES,
+    WAITS,
+    begin,
+    bigquery,
+    cannot_end,
+    is_well,
+    pem,
+    running,
+    snowflake,
+    waits,
+)
 
 systems = pytest.mark.parametrize("system", STAGES)
-ENDLESS = agent_pb2.TaskExecutionMetadata(labels=LONG)
-WAITS = "CREDENTIALS_UNAVAILABLE"
-
-
-async def begin(there: Flyte, stage: Stage, user: str, *, node: str = "", attempt: int = 0) -> bytes:
-    """A task of the user's that lasts; its meta."""
-    return await there.create(
-        stage.task(is_long=True),
-        secrets=stage.secrets[user] if user else {},
-        node=f"s3://flyte/{node or user}/data",
-        attempt=attempt,
-        task_execution_metadata=ENDLESS,
-    )
-
-
-async def running(there: Flyte, meta: bytes) -> None:
-    """Wait until the task runs. A poll without secrets, such as this, changes nothing."""
-    await there.until(meta, TaskExecution.RUNNING)
-
-
-async def waits(there: Flyte, meta: bytes) -> None:
-    """Wait until the task says that it has no credentials."""
-    async with asyncio.timeout(30):
-        seen = await there.world.store.last_seq()
-        while not (await there.get(meta)).message.startswith(WAITS):
-            seen = await there.world.engine.executions.newer_than(seen)
-
-
-async def is_well(there: Flyte, meta: bytes) -> None:
-    """Wait until the task says nothing of credentials any more."""
-    async with asyncio.timeout(30):
-        seen = await there.world.store.last_seq()
-        while (await there.get(meta)).message.startswith(WAITS):
-            seen = await there.world.engine.executions.newer_than(seen)
 
 
 @systems
@@ -148,6 +126,24 @@ async def test_after_a_restart_a_delete_brings_what_it_needs_to_clean_up(system:
             await running(there, meta)
         async with stage.server() as there:
             await there.delete(meta, secrets=stage.secrets[ANNA])
+            await there.passing(meta, TaskExecution.ABORTED)
+            assert there.live() == 0
+
+
+async def test_after_a_restart_the_connection_s_own_credentials_end_what_flyte_forgot(
+    tmp_path: Path,
+) -> None:
+    """Flyte deleted the task, the server crashed before it was done, and Flyte never calls again."""
+    async with bigquery(tmp_path) as stage:
+        stage.stand(**{ANNA: Standing.ACCEPTED})
+        async with stage.server() as there:
+            meta = await begin(there, stage, ANNA)
+            await running(there, meta)
+        async with stage.server() as there:
+            await there.delete(meta)
+            await cannot_end(there, meta)
+            assert there.live() == 1
+            stage.rig.world.identities.set("bigquery", {OPERATOR: Standing.ACCEPTED})
             await there.passing(meta, TaskExecution.ABORTED)
             assert there.live() == 0
 
