@@ -112,22 +112,6 @@ def test_a_configuration_that_holds(shell: Shell) -> None:
     assert json.loads(shell.run("config", "check", "-o", "json").stdout) == {"valid": True}
 
 
-def test_a_connection_may_claim_of_a_pool(shell: Shell) -> None:
-    night = look_out(claims={"slots": 2})
-    shell.path.write_text(
-        yaml.safe_dump({"engine": {"pools": {"slots": 2}}, "connections": {"night": night}})
-    )
-    (listed,) = json.loads(shell.run("connections", "list", "-o", "json").stdout)
-    assert listed["claims"] == {"slots": 2}
-
-
-def test_settings_of_the_engine_that_could_not_work_are_told(shell: Shell) -> None:
-    shell.path.write_text(yaml.safe_dump({"engine": {"breaker_first_s": 60, "breaker_longest_s": 20}}))
-    done = shell.run("config", "check")
-    assert done.exit_code == 2
-    assert done.stderr == "propwash: engine: breaker_longest_s must be at least breaker_first_s, not 20.0\n"
-
-
 def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
     shell.configure(
         night=look_out(

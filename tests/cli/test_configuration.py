@@ -1,0 +1,43 @@
+"""What the configuration says of the engine and of pools."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from propwash.config import ConfigError, EngineSettings, load
+from propwash.core.model import Claim
+from propwash.engine.options import EngineOptions
+
+
+def test_the_engine_s_defaults_are_its_own() -> None:
+    assert EngineSettings().options() == EngineOptions()
+    assert {one.name for one in fields(EngineOptions)} == set(EngineSettings.model_fields)
+
+
+def test_the_breaker_s_limits_reach_the_engine(tmp_path: Path) -> None:
+    given = {"breaker_failures": 3, "breaker_after_s": 2.0, "breaker_executions": 1, "breaker_longest_s": 9.0}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"engine": given}))
+    limits = load(tmp_path / "p.yaml").engine.options().breaker_limits
+    assert (limits.failures, limits.after_s, limits.executions, limits.longest_s) == (3, 2.0, 1, 9.0)
+
+
+def test_settings_of_the_engine_that_could_not_work_are_told(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        yaml.safe_dump({"engine": {"breaker_first_s": 60, "breaker_longest_s": 20}})
+    )
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path / "p.yaml")
+    assert raised.value.faults == ("engine: breaker_longest_s must be at least breaker_first_s, not 20.0",)
+
+
+def test_a_connection_may_claim_as_much_as_the_pool_has(tmp_path: Path) -> None:
+    connection = {"plugin": "snowflake", "claims": {"slots": 2}}
+    (tmp_path / "p.yaml").write_text(
+        yaml.safe_dump({"engine": {"pools": {"slots": 2}}, "connections": {"night": connection}})
+    )
+    (configured,) = load(tmp_path / "p.yaml").configured_connections()
+    assert configured.claims == (Claim(pool="slots", units=2),)
