@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.cli.connections_shell import PLUGIN, TOKEN, Shell
 

@@ -24,10 +24,13 @@ from propwash.core.events import (
     Verb,
 )
 from propwash.core.model import (
+    Cleaning,
+    Done,
     Execution,
     ExecutionUid,
     Fault,
     FaultKind,
+    Launching,
     Observation,
     Plan,
     Policy,
@@ -99,3 +102,14 @@ def events(attempt: int, asked_at: float) -> Iterator[Event]:
     for verb in Verb:
         for kind in FaultKind:
             yield replace(faulted(verb, kind, attempt=attempt), asked_at=asked_at)
+
+
+def summary(execution: Execution) -> str:
+    """The state in words, as the tables have it."""
+    match execution.state:
+        case Launching(create=create) | Cleaning(create=create):
+            return f"{type(execution.state).__name__} {create.name}"
+        case Done(outcome=outcome):
+            return f"Done {outcome.kind.name} {outcome.reason}".strip()
+        case state:
+            return type(state).__name__

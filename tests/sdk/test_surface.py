@@ -7,9 +7,8 @@ import propwash.sdk.testing
 
 SDK = """
 CREDENTIALS_UNAVAILABLE CallLimits Checked Claim Column Connection CreateRequest Deletion
-FlyteContainer FlyteCredentials FlyteDataset FlyteDialect FlyteDone FlyteJob FlyteOutputs FlyteRelay FlyteRequest
-FlyteTask FlyteType Handler Job
-Json
+FlyteContainer FlyteCredentials FlyteDataset FlyteDialect FlyteDone FlyteInput FlyteJob FlyteKind FlyteOutputs
+FlyteRelay FlyteRequest FlyteTask FlyteType Handler Job Json
 Link ListedJob LocalSecrets LogLine LogPage NotFound NotOffered Observation ParsedName Permanent Plugin Rate
 RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef SentSecret Spec TemplateError Throttled
 Traits Unavailable

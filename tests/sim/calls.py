@@ -79,7 +79,7 @@ class Calls:
             connection="sim",
             limits=self.limits,
             clock=world,  # type: ignore[arg-type]  # only now() is used by what is synchronous
-            instrument=world.invariants,  # type: ignore[arg-type]  # only breaker() is used
+            instrument=world.invariants.silence,  # type: ignore[arg-type]  # only breaker() is used
             at=lambda at, do: world.at(at, do, "breaker"),
         )
 
@@ -258,9 +258,9 @@ class Calls:
     ) -> None:
         uid = entry.execution.uid
         fault = event if isinstance(event, Fault) else None
-        self._world.invariants.answered(entry, effect, fault)
+        self._world.invariants.silence.answered(entry, effect, fault)
         self.circuit.end(permit, fault, executions=(uid,))
-        self._world.invariants.heard()
+        self._world.invariants.silence.heard()
         if effect.verb is Verb.CREATE:
             self.in_flight.pop(uid, None)
             if isinstance(event, Fault) and event.kind in (FaultKind.PERMANENT, FaultKind.RETRYABLE):

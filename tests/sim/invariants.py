@@ -13,9 +13,6 @@ from propwash.core.model import (
     Done,
     Execution,
     ExecutionUid,
-    Fault,
-    FaultKind,
-    Instant,
     Launching,
     Outcome,
     OutcomeKind,
@@ -26,6 +23,7 @@ from propwash.core.replies import CREATE_IN_DOUBT
 from propwash.engine.circuits import Source
 from propwash.engine.table import Entry
 from tests.sim.remote import Job
+from tests.sim.silence import Silence
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -48,12 +46,7 @@ class Invariants:
         self._acknowledged_aborts: dict[ExecutionUid, bool] = {}
         self._gone: set[ExecutionUid] = set()
         self._granted_at: dict[tuple[ExecutionUid, int], float] = {}
-        self._opened_at: Instant | None = None
-        self._paused_at: Instant = 0.0
-        """When the breaker opened, or its last probe failed."""
-        self._probes: set[tuple[ExecutionUid, Effect]] = set()
-        self._silent: list[tuple[Instant, ExecutionUid]] = []
-        """The calls since the last answer."""
+        self.silence = Silence(world, self.fail)
         self._known: set[int] = set()
         """The jobs whose metas were ever stored."""
 
@@ -241,54 +234,7 @@ class Invariants:
                 self.fail("one effect of a key in flight", f"{uid[-1]} is created twice at once")
         if isinstance(row[0].state, Done):
             self.fail("terminal wants nothing", f"{effect} for {uid[-1]}, which has ended")
-
-        self._probed(entry, effect)
-
-    def _probed(self, entry: Entry, effect: Effect) -> None:
-        if self._opened_at is None:
-            return
-        uid, now = entry.execution.uid, self._world.now()
-        if self._probes:
-            self.fail("one probe at a time", f"{effect} of {uid[-1]} goes while {self._probes} is under way")
-        if now - self._paused_at < self._world.calls.limits.first_s / 2:
-            self.fail("an open breaker holds back", f"{effect} of {uid[-1]} after {now - self._paused_at} s")
-        self._probes.add((uid, effect))
-
-    def breaker(self, *, is_open: bool, **_: object) -> None:
-        """The breaker was made, opened or closed. Part of ports.Instrument."""
-        self._probes = set()
-        now, self._opened_at = self._world.now(), None
-        if not is_open:
-            self._silent = []
-            return
-        self._opened_at = self._paused_at = now
-        limits, run = self._world.calls.limits, self._silent
-        is_right = (
-            len(run) >= limits.failures
-            and now - run[0][0] >= limits.after_s
-            and len({uid for _, uid in run}) >= limits.executions
-        )
-        if not is_right:
-            self.fail("a breaker opens on silence alone", f"it opened after {run}")
-
-    def answered(self, entry: Entry, effect: Effect, fault: Fault | None) -> None:
-        """A call is about to be taken for ended."""
-        uid, now = entry.execution.uid, self._world.now()
-        if (uid, effect) in self._probes:
-            self._probes.discard((uid, effect))
-            self._paused_at = now
-        match fault:
-            case None | Fault(kind=FaultKind.PERMANENT | FaultKind.RETRYABLE | FaultKind.THROTTLED):
-                self._silent = []
-            case Fault(kind=FaultKind.UNAVAILABLE):
-                self._silent.append((now, uid))
-            case Fault():
-                pass
-
-    def heard(self) -> None:
-        """The breaker has taken the end of a call into account."""
-        if not self._silent and self._opened_at is not None:
-            self.fail("an answer closes the breaker", f"open since {self._opened_at}")
+        self.silence.probed(entry, effect)
 
     def check_at_rest(self) -> None:
         """When nothing is left to happen."""

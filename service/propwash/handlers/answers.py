@@ -201,11 +201,8 @@ def flyte_types(answer: object) -> Sequence[FlyteType]:
             )
         version: object = one.version
         is_counted = isinstance(version, int) and not isinstance(version, bool) and version >= 0
-        if (
-            not 0 < len(one.name) <= _NAME_LIMIT
-            or not is_counted
-            or not isinstance(_as_object(one.is_sync), bool)
-        ):
+        is_named = 0 < len(one.name) <= _NAME_LIMIT
+        if not (is_named and is_counted and isinstance(_as_object(one.is_sync), bool)):
             raise Nonsense(f"flyte_types answered {one!r:.200}, which is no task type")
         found.setdefault(one.name, one)
     if len(found) > _TYPES_LIMIT:
