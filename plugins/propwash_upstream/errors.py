@@ -20,6 +20,7 @@ _MOST_CHARS = 1000
 _TOO_LARGE = "message larger than max"
 _NO_CONNECTOR = "cannot find"
 _BROKEN_STREAM = "RST_STREAM"
+_BREAKS = (StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED)
 
 
 class CallError(Exception):
@@ -31,6 +32,11 @@ class CallError(Exception):
         self.details = details
         self.is_unsent = is_unsent
         """Whether no connection could be made, so that nothing was sent."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the call broke off, so that the server may not have answered at all."""
+        return self.code in _BREAKS
 
     @property
     def has_raised(self) -> bool:

@@ -86,7 +86,9 @@ class UpstreamHandler(Handler[ConnectorSpec]):
         except Unavailable as error:
             raise Throttled(error.reason, error.message) from error
         except TimeoutError as error:
-            raise Throttled("UPSTREAM_SILENT", "the server does not say which version it speaks") from error
+            raise Throttled(
+                "UPSTREAM_SILENT", "the server answers nothing, and was sent nothing more"
+            ) from error
         try:
             if request.spec.is_sync:
                 return _ended(request.name, await upstream.wire.execute(sent))
@@ -188,6 +190,7 @@ class UpstreamHandler(Handler[ConnectorSpec]):
         """Whom to ask and in which version; the task's connection with its secrets' names, and with their values."""
         upstream = self._upstreams.of(request.connection)
         protocol = Protocol.V1 if request.spec.is_sync else await upstream.protocol()
+        await upstream.awake()
         named = connection_named(sent.template) if protocol is Protocol.V2 else None
         filled = None if named is None else await upstream.with_secrets(named)
         return upstream, protocol, named, filled

@@ -16,6 +16,7 @@ from propwash_upstream.connection import UpstreamSettings
 from propwash_upstream.errors import CallError, of_look
 from propwash_upstream.wire import Protocol, Wire
 
+AWAKE_S = 5.0
 _MOST_REFUSALS = 10_000
 
 
@@ -29,6 +30,7 @@ class Upstream:
     refusals: dict[bytes, int] = field(default_factory=dict)
     """How often in a row the server deleted a job and would not say how it is."""
     _spoken: Protocol | None = None
+    _waking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def protocol(self) -> Protocol:
         """The version to speak; the server is asked where the settings leave it open and it has not been yet. Raises
@@ -41,6 +43,19 @@ class Upstream:
                 self._spoken = Protocol[self.settings.protocol.upper()]
         assert self._spoken is not None
         return self._spoken
+
+    async def awake(self) -> None:
+        """Return when the server has answered something of late: a server that is stuck takes calls and answers none,
+        and a create would be in doubt for it. Raises CallError.
+        """
+        async with self._waking:
+            if self.wire.was_heard(AWAKE_S):
+                return
+            try:
+                await self.wire.list(self._candidates()[0])
+            except CallError as error:
+                if error.is_broken:
+                    raise
 
     async def types(self) -> Sequence[FlyteType]:
         """The task types that the server lists and that are not hidden; raises as protocol does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -75,8 +76,12 @@ class Wire:
         self._endpoint = endpoint
         self._settings = settings
         self._channel: grpc.aio.Channel | None = None
-        self._heard_at = 0.0
+        self._heard_at = -math.inf
         self._retired: list[_Retired] = []
+
+    def was_heard(self, within_s: float) -> bool:
+        """Whether the server has answered anything of late."""
+        return _now() - self._heard_at <= within_s
 
     async def list(self, protocol: Protocol) -> agent_pb2.ListAgentsResponse:
         """The connectors, in version 1's words."""
@@ -177,11 +182,14 @@ class Wire:
         try:
             answer = await call(channel)
         except grpc.aio.AioRpcError as error:
-            self._heard_at = _now()
-            raise _error(error, channel) from error
+            raised = _error(error, channel)
+            if not raised.is_broken:
+                self._heard_at = _now()
+            raise raised from error
         except asyncio.CancelledError:
-            if self._heard_at < began_at and channel is self._channel:
-                # Nothing came back since: the server's machine may be gone, which TCP notices after many minutes.
+            if self._heard_at < began_at:
+                # Nothing came back since: the server is stuck, or its machine is gone, which TCP notices after minutes.
+                self._heard_at = -math.inf
                 self._retire(channel)
             raise
         self._heard_at = _now()
@@ -211,7 +219,9 @@ class Wire:
         return grpc.ssl_channel_credentials(root_certificates=roots)
 
     def _retire(self, channel: grpc.aio.Channel) -> None:
-        """Use the channel no more; calls that are under way on it have their time."""
+        """Use the channel no more, if it still is used; calls that are under way on it have their time."""
+        if channel is not self._channel:
+            return
         self._channel = None
         name = f"upstream channel to {self._endpoint} retires"
         closing = asyncio.get_running_loop().create_task(_closed(channel), name=name)

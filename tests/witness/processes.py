@@ -28,8 +28,8 @@ def free_ports(count: int) -> list[int]:
 @contextlib.contextmanager
 def running(
     command: Sequence[str | Path], *, port: int, log: Path, settings: Mapping[str, str] | None = None
-) -> Iterator[int]:
-    """The process's id, once its port answers. Raises RuntimeError with the end of its log where it never does."""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, once its port answers. Raises RuntimeError with the end of its log where it never does."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(word) for word in command],
@@ -40,7 +40,7 @@ def running(
         )
     try:
         _wait(process, port, log)
-        yield process.pid
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:

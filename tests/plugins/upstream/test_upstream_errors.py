@@ -9,6 +9,7 @@ import pytest
 from grpc import StatusCode
 
 from propwash.sdk import Permanent, RemotePhase, Retryable, Throttled, Unavailable, Verdict
+from propwash_upstream import handler, upstreams
 from propwash_upstream.errors import CallError, of_create, of_look
 from tests.plugins.upstream.upstream_rig import NEVER_MADE, upstream_rig
 
@@ -173,6 +174,31 @@ async def test_after_a_call_that_nothing_answered_another_connection_is_made() -
             await looking
         assert await rig.create()
         assert rig.channel() is not before
+        # And a sign of life was wanted before anything was begun there.
+        assert [operation for operation, _ in rig.connectors.calls][-2:] == ["list", "create"]
+
+
+async def test_a_server_that_is_stuck_is_sent_no_create(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As flyte-sdk's is after a sys.exit of a connector: it takes every call and answers none."""
+    monkeypatch.setattr(upstreams, "AWAKE_S", 0.0)
+    monkeypatch.setattr(handler, "_PREPARE_S", 0.1)
+    async with upstream_rig(protocol="v1") as rig:
+        assert await rig.create()
+        rig.connectors.plan("list", hangs=True)
+        with pytest.raises(Throttled) as raised:
+            await rig.create()
+        assert raised.value.reason == "UPSTREAM_SILENT"
+        assert rig.connectors.count("create") == 1
+        # Any answer is a sign of life.
+        rig.connectors.plan("list", StatusCode.UNIMPLEMENTED, "Method not found!")
+        assert await rig.create()
+
+
+async def test_a_server_that_has_answered_of_late_is_not_asked_for_a_sign_of_life() -> None:
+    async with upstream_rig(protocol="v1") as rig:
+        for _ in range(5):
+            await rig.create()
+        assert (rig.connectors.count("list"), rig.connectors.count("create")) == (1, 5)
 
 
 async def test_one_slow_call_among_others_changes_nothing() -> None:
