@@ -198,3 +198,27 @@ def test_after_a_restart_the_connection_s_own_secret_ends_what_is_to_end(
             assert rig.live() == 0
 
     run(play())
+
+
+def test_tasks_whose_secrets_are_away_or_wrong_hold_nobody_else_up() -> None:
+    async def play() -> None:
+        async with engine_rig(handler=Keyed, connections=[TOYS]) as rig:
+            for number in range(20):
+                await create(rig, f"lost{number}", f"lost-{number}", duration_s=ENDLESS)
+            await rig.after(30.0)
+            await rig.restart()
+            for number in range(5):
+                await create(rig, f"bad{number}", " ", duration_s=ENDLESS)
+            # Long enough for the breaker to open, were it silence of the remote system.
+            await rig.after(600.0)
+            for name in ("lost0", "bad0"):
+                assert standing((await rig.read(name)).execution)[0] == "CREDENTIALS_UNAVAILABLE"
+            ((key, circuit),) = rig.engine._circuits._circuits.items()
+            assert key == ("toys#0", "toys")
+            assert circuit.opened is None
+            began_at = rig.clock.now()
+            await create(rig, "good", "good", duration_s=ENDLESS)
+            await rig.until("good", Phase.RUNNING)
+            assert rig.clock.now() - began_at < 5.0
+
+    run(play())

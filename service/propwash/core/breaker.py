@@ -35,8 +35,12 @@ from typing import Final, TypeAlias, assert_never
 from propwash.core.backoff import backoff_s
 from propwash.core.model import Fault, FaultKind, Instant
 
-OURS: Final = frozenset({"HANDLER_BUSY", "STORE_UNAVAILABLE", "CONNECTION_INVALID", "INVALID_SPEC"})
-"""Reasons of faults that we give before anything is sent."""
+OURS: Final = frozenset(
+    {"HANDLER_BUSY", "STORE_UNAVAILABLE", "CONNECTION_INVALID", "INVALID_SPEC", "CREDENTIALS_UNAVAILABLE"}
+)
+"""Reasons of faults that we give before anything is sent, or that speak of one credential: a connection may be called
+with those of many tasks.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

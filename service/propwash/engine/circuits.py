@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from propwash.core.breaker import Breaker, BreakerLimits, Open, Sign, sign_of
 from propwash.core.model import Fault, Instant
+from propwash.core.names import account_of
 from propwash.engine.budgets import Budget
 from propwash.engine.options import EngineOptions
 from propwash.engine.supervision import Supervisor
@@ -180,7 +181,8 @@ class Circuits:
         self._circuits: dict[tuple[str, str], Circuit] = {}
 
     def of(self, task_type: str, connection: str) -> Circuit:
-        """The circuit of one connection of the handler that serves the task type."""
+        """The circuit of one connection of the handler that serves the task type, and of what is derived from it."""
+        connection = account_of(connection)
         key = (self._handlers.handler_key(task_type), connection)
         if key not in self._circuits:
             self._circuits[key] = Circuit(
