@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from flyteidl.admin import agent_pb2
 from flyteidl2.connector import connector_pb2
 
-from propwash.sdk import FlyteDone, FlyteJob, FlyteOutputs, FlyteRequest, FlyteTask, FlyteType, Json
+from propwash.sdk import (
+    FlyteDone,
+    FlyteJob,
+    FlyteOutputs,
+    FlyteRequest,
+    FlyteTask,
+    FlyteType,
+    Json,
+    SentSecret,
+)
 from propwash_upstream.keys import META_LIMIT, meta_of
 from propwash_upstream.observing import LITERALS
 
@@ -29,6 +38,10 @@ class PassedOn:
         """The connector's literals untouched; None where it gave none, as Flyte then reads the job's own file."""
         literals = done.outputs.get(LITERALS)
         return literals if isinstance(literals, bytes) else None
+
+    def credentials(self, names: Collection[str]) -> Mapping[str, Json]:
+        """The secrets that came with the task, in place of those that the settings have: they are passed on, too."""
+        return {"secrets": {name: SentSecret.named(name) for name in names}}
 
     def adopted(self, meta: Mapping[str, Json]) -> FlyteJob | None:  # noqa: ARG002  another connector's task type
         """Nothing: what the handler calls its task type is known to no other connector."""

@@ -180,6 +180,10 @@ class UpstreamHandler(Handler[ConnectorSpec]):
         """Settings, the server, its task types and the secrets, in this order."""
         return await checked(self._upstreams, connection)
 
+    async def forget(self, connection: Connection) -> None:
+        """Close the channel of a connection that will not be used again."""
+        self._upstreams.forget(connection)
+
     async def close(self) -> None:
         """Close the channels."""
         await self._upstreams.close()

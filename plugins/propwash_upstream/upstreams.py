@@ -144,6 +144,12 @@ class Upstreams:
         self._upstreams[connection.name] = made
         return made
 
+    def forget(self, connection: Connection) -> None:
+        """Close the connection's channel, when the calls that are under way on it have had their time."""
+        if (there := self._upstreams.pop(connection.name, None)) is not None:
+            there.wire.retire()
+            self._replaced.append(there)
+
     async def close(self) -> None:
         """Close every channel."""
         upstreams = [*self._upstreams.values(), *self._replaced]

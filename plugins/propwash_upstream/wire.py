@@ -159,6 +159,11 @@ class Wire:
         answer = agent_pb2.ExecuteTaskSyncResponse.FromString(await self._answered(first))
         return answer.header.resource
 
+    def retire(self) -> None:
+        """Close the channel when its last calls are over."""
+        if self._channel is not None:
+            self._retire(self._channel)
+
     async def close(self) -> None:
         """Close the channel, and those that it took the place of."""
         for one in self._retired:

@@ -107,7 +107,9 @@ async def test_a_template_that_can_never_run_fails_for_good_and_nothing_is_store
 
 
 @versions
-@pytest.mark.parametrize("meta", [b"", b"{}", b"\xff\xfe", b'{"job_id": "1"}', b'{"propwash": "no name"}'])
+@pytest.mark.parametrize(
+    "meta", [b"", b"{}", b"\xff\xfe", b"[" * 9000, b'{"job_id": "1"}', b'{"propwash": "no name"}']
+)
 async def test_a_meta_of_nobody_is_a_clear_error_but_for_a_delete(
     is_v2: bool, meta: bytes, tmp_path: Path
 ) -> None:

@@ -117,6 +117,8 @@ def test_what_is_offered_is_asked_every_ten_seconds_and_kept_while_nobody_answer
             handler.told["a"] = kinds("spark", "slurm")
             await clock.sleep_until(clock.now() + 10.0)
             assert names(rig) == ["slurm", "spark"]
+            # No longer listed, but what was begun before still has to be known.
+            assert asked(rig, "airflow")[:2] == ("relay", "a")
             assert [message for message, _ in rig.recorder.troubles][1:] == [
                 "connection a of plugin toys says what it offers again"
             ]

@@ -79,6 +79,8 @@ class Offers:
             if not faults.of(served, configured.connection.name)
         ]
         self._offers: dict[str, list[Offer]] = {}
+        self._dropped: dict[str, list[Offer]] = {}
+        """What was offered once: its tasks may still come, while a remote side is being replaced."""
         self._renew()
 
     def start(self) -> None:
@@ -100,8 +102,8 @@ class Offers:
         return {name: offers[0].type for name, offers in self._offers.items()}
 
     def of(self, task_type: str) -> Sequence[Offer]:
-        """Who offers a task type, by plugin and in the order of its connections."""
-        return self._offers.get(task_type, ())
+        """Who offers a task type, by plugin and in the order of its connections; or who did last."""
+        return self._offers.get(task_type) or self._dropped.get(task_type) or ()
 
     def silent(self) -> Sequence[str]:
         """The connections that have not answered yet: what else they offer is not known."""
@@ -143,6 +145,7 @@ class Offers:
             one.combine()
             for kind in one.types.values():
                 made.setdefault(kind.name, []).append(Offer(one.served, one.dialect, one.name, kind))
+        self._dropped = {**self._dropped, **self._offers}
         self._offers = made
 
     def _stated(self, served: Served, configured: ConfiguredConnection) -> Sequence[FlyteType]:

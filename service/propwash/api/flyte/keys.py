@@ -126,7 +126,8 @@ def read_meta(meta: bytes, task_type: str) -> ExecutionName | Refusal | Foreign:
     """What a resource meta is about; raises ApiError for what no connector can have written."""
     try:
         given: object = json.loads(meta)
-    except ValueError:
+    except (ValueError, RecursionError):
+        # Of whatever depth: it may be anybody's.
         given = None
     match given:
         case {"propwash": str(name)}:
