@@ -8,7 +8,6 @@ import pytest
 
 from propwash.core import machine
 from propwash.core.effects import Create, Delete, Effect, Find, Observe
-from propwash.core.endings import LOST as LOST_JOB
 from propwash.core.events import (
     AbortRequested,
     Deletion,
@@ -52,7 +51,6 @@ from tests.core.samples import (
 LOST = faulted(Verb.CREATE, FaultKind.UNAVAILABLE)
 THROTTLED = faulted(Verb.CREATE, FaultKind.THROTTLED, retry_after_s=7.0)
 REFUSED = faulted(Verb.CREATE, FaultKind.PERMANENT)
-SEEN_BY_META_ALONE = {"can_look_up": False, "has_unique_names": False}
 GONE, ABSENT, ACCEPTED = Deletion.GONE, Deletion.ABSENT, Deletion.PENDING
 
 
@@ -227,51 +225,6 @@ SCENARIOS: dict[str, tuple[Execution, tuple[Step, ...]]] = {
         launched(queued()),
         ((1.0, ABORT, "Cleaning SENT", ()), (1.0, Unsent(attempt=1), "Done ABORTED ABORTED", ())),
     ),
-    "without a look-up a create in doubt ends its attempt": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        ((10.0, LOST, "Done FAILED CREATE_IN_DOUBT", ()),),
-    ),
-    "without a look-up the user's attempts decide what follows a doubt": (
-        launched(queued(Policy(max_attempts=2), **SEEN_BY_META_ALONE)),
-        ((10.0, LOST, "Queued", ()), (20.0, Ticked(), "Waiting", ())),
-    ),
-    "without a look-up a restart ends the attempt whose create was in flight": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        ((1.0, Resumed(), "Done FAILED CREATE_IN_DOUBT", ()),),
-    ),
-    "without a look-up, but with unique names, a create in doubt is sent again": (
-        launched(queued(can_look_up=False)),
-        (
-            (10.0, LOST, "Launching DOUBTFUL", ()),
-            (10.1, Ticked(), "Launching DOUBTFUL", ()),
-            (12.0, Ticked(), "Launching SENT", (CREATE,)),
-            (13.0, Resumed(), "Launching DOUBTFUL", ()),
-            (13.0, Ticked(), "Launching SENT", (CREATE,)),
-            (14.0, created(), "Running", ()),
-        ),
-    ),
-    "without a look-up nothing is deleted by name, and an answer under way is awaited": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        (
-            (5.0, ABORT, "Cleaning SENT", ()),
-            (8.0, Ticked(), "Cleaning SENT", ()),
-            (9.0, created(), "Cleaning CONFIRMED", (DELETE_META,)),
-            (9.5, deleted(GONE, 9.1), "Done ABORTED ABORTED", ()),
-        ),
-    ),
-    "without a look-up an abort whose create is in doubt cannot be cleaned up": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        ((5.0, ABORT, "Cleaning SENT", ()), (10.0, LOST, "Done ABORTED ABORTED", ())),
-    ),
-    "an abort of a create that is sent again and again is not cleaned up either": (
-        launched(queued(can_look_up=False)),
-        (
-            (10.0, LOST, "Launching DOUBTFUL", ()),
-            (12.0, Ticked(), "Launching SENT", (CREATE,)),
-            (13.0, THROTTLED, "Launching UNSENT", ()),
-            (14.0, ABORT, "Done ABORTED ABORTED", ()),
-        ),
-    ),
     "an answer of an earlier attempt is not believed": (
         launched(queued()),
         ((1.0, created(attempt=2), "Launching SENT", (CREATE,)),),
@@ -331,31 +284,6 @@ def test_a_failed_attempt_is_remembered_and_holds_no_tokens_meanwhile() -> None:
     begun = after(launched(queued(Policy(max_attempts=2))), (1.0, created(BROKEN_ONCE)))
     assert [(failure.attempt, failure.reason) for failure in begun.failures] == [(1, "BROKEN_ONCE")]
     assert (begun.attempt, begun.holds_tokens) == (2, False)
-
-
-@pytest.mark.parametrize(
-    ("traits", "happened"),
-    [
-        (SEEN_BY_META_ALONE, [(10.0, LOST)]),
-        (SEEN_BY_META_ALONE, [(1.0, Resumed())]),
-        (SEEN_BY_META_ALONE, [(5.0, ABORT), (10.0, LOST)]),
-        ({"can_look_up": False}, [(10.0, LOST), (11.0, ABORT)]),
-        ({"can_look_up": False}, [(10.0, LOST), (12.0, Ticked()), (13.0, REFUSED)]),
-    ],
-)
-def test_an_end_says_where_a_job_may_run_on_unseen(
-    traits: dict[str, bool], happened: list[tuple[float, Event]]
-) -> None:
-    ended = after(launched(queued(Policy(), **traits)), *happened)
-    assert isinstance(ended.state, Done)
-    assert ended.state.outcome.message.endswith(LOST_JOB)
-
-
-def test_a_doubt_says_what_went_wrong_and_that_another_attempt_may_mend_it() -> None:
-    ended = after(launched(queued(Policy(), **SEEN_BY_META_ALONE)), (10.0, LOST))
-    assert isinstance(ended.state, Done)
-    assert ended.state.outcome.is_retryable
-    assert ended.state.outcome.message.startswith("UNAVAILABLE: ")
 
 
 def test_links_and_meta_of_the_last_job_stay() -> None:
