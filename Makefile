@@ -54,7 +54,7 @@ chaos: $(STAMP)  ## Kill the server at 100 random moments and check the sandbox'
 witness-setup: $(STAMP)  ## Make the environments of the public stand-ins, where this machine can have them
 	$(BIN)/python -m tests.witness.environments
 
-witness: witness-setup  ## Run the handlers against public stand-ins: local-bigquery and moto
+witness: witness-setup  ## Run the handlers against public stand-ins, and Flyte's own connector servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q tests/witness
 
 proof: $(STAMP)  ## Lose 200 answers and abort 200 jobs of every form, and count the remote calls

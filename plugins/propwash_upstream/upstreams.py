@@ -54,7 +54,8 @@ class Upstream:
             try:
                 await self.wire.list(self._candidates()[0])
             except CallError as error:
-                if error.is_broken:
+                # Any other status is a sign of life.
+                if error.is_broken or error.code is StatusCode.RESOURCE_EXHAUSTED:
                     raise
 
     async def types(self) -> Sequence[FlyteType]:

@@ -43,7 +43,6 @@ from tests.core.samples import (
 LOST = faulted(Verb.CREATE, FaultKind.UNAVAILABLE)
 THROTTLED = faulted(Verb.CREATE, FaultKind.THROTTLED, retry_after_s=7.0)
 REFUSED = faulted(Verb.CREATE, FaultKind.PERMANENT)
-SEEN_BY_META_ALONE = {"can_look_up": False, "has_unique_names": False}
 GONE, ABSENT, ACCEPTED = Deletion.GONE, Deletion.ABSENT, Deletion.PENDING
 
 
@@ -206,51 +205,6 @@ SCENARIOS: dict[str, tuple[Execution, tuple[Step, ...]]] = {
     "a create that never went needs no cleaning": (
         launched(queued()),
         ((1.0, ABORT, "Cleaning SENT", ()), (1.0, Unsent(attempt=1), "Done ABORTED ABORTED", ())),
-    ),
-    "without a look-up a create in doubt ends its attempt": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        ((10.0, LOST, "Done FAILED CREATE_IN_DOUBT", ()),),
-    ),
-    "without a look-up the user's attempts decide what follows a doubt": (
-        launched(queued(Policy(max_attempts=2), **SEEN_BY_META_ALONE)),
-        ((10.0, LOST, "Queued", ()), (20.0, Ticked(), "Waiting", ())),
-    ),
-    "without a look-up a restart ends the attempt whose create was in flight": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        ((1.0, Resumed(), "Done FAILED CREATE_IN_DOUBT", ()),),
-    ),
-    "without a look-up, but with unique names, a create in doubt is sent again": (
-        launched(queued(can_look_up=False)),
-        (
-            (10.0, LOST, "Launching DOUBTFUL", ()),
-            (10.1, Ticked(), "Launching DOUBTFUL", ()),
-            (12.0, Ticked(), "Launching SENT", (CREATE,)),
-            (13.0, Resumed(), "Launching DOUBTFUL", ()),
-            (13.0, Ticked(), "Launching SENT", (CREATE,)),
-            (14.0, created(), "Running", ()),
-        ),
-    ),
-    "without a look-up nothing is deleted by name, and an answer under way is awaited": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        (
-            (5.0, ABORT, "Cleaning SENT", ()),
-            (8.0, Ticked(), "Cleaning SENT", ()),
-            (9.0, created(), "Cleaning CONFIRMED", (DELETE_META,)),
-            (9.5, deleted(GONE, 9.1), "Done ABORTED ABORTED", ()),
-        ),
-    ),
-    "without a look-up an abort whose create is in doubt cannot be cleaned up": (
-        launched(queued(Policy(), **SEEN_BY_META_ALONE)),
-        ((5.0, ABORT, "Cleaning SENT", ()), (10.0, LOST, "Done ABORTED ABORTED", ())),
-    ),
-    "an abort of a create that is sent again and again is not cleaned up either": (
-        launched(queued(can_look_up=False)),
-        (
-            (10.0, LOST, "Launching DOUBTFUL", ()),
-            (12.0, Ticked(), "Launching SENT", (CREATE,)),
-            (13.0, THROTTLED, "Launching UNSENT", ()),
-            (14.0, ABORT, "Done ABORTED ABORTED", ()),
-        ),
     ),
     "an answer of an earlier attempt is not believed": (
         launched(queued()),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from propwash.core.endings import LOST as LOST_JOB
-from propwash.core.events import AbortRequested, Deletion, Event, Resumed, Ticked, Verb
+from propwash.core.events import AbortRequested, Deletion, Ticked, Verb
 from propwash.core.model import (
     Cleaning,
     Done,
@@ -58,31 +57,6 @@ def test_a_failed_attempt_is_remembered_and_holds_no_tokens_meanwhile() -> None:
     begun = after(launched(queued(Policy(max_attempts=2))), (1.0, created(BROKEN_ONCE)))
     assert [(failure.attempt, failure.reason) for failure in begun.failures] == [(1, "BROKEN_ONCE")]
     assert (begun.attempt, begun.holds_tokens) == (2, False)
-
-
-@pytest.mark.parametrize(
-    ("traits", "happened"),
-    [
-        (SEEN_BY_META_ALONE, [(10.0, LOST)]),
-        (SEEN_BY_META_ALONE, [(1.0, Resumed())]),
-        (SEEN_BY_META_ALONE, [(5.0, ABORT), (10.0, LOST)]),
-        ({"can_look_up": False}, [(10.0, LOST), (11.0, ABORT)]),
-        ({"can_look_up": False}, [(10.0, LOST), (12.0, Ticked()), (13.0, REFUSED)]),
-    ],
-)
-def test_an_end_says_where_a_job_may_run_on_unseen(
-    traits: dict[str, bool], happened: list[tuple[float, Event]]
-) -> None:
-    ended = after(launched(queued(Policy(), **traits)), *happened)
-    assert isinstance(ended.state, Done)
-    assert ended.state.outcome.message.endswith(LOST_JOB)
-
-
-def test_a_doubt_says_what_went_wrong_and_that_another_attempt_may_mend_it() -> None:
-    ended = after(launched(queued(Policy(), **SEEN_BY_META_ALONE)), (10.0, LOST))
-    assert isinstance(ended.state, Done)
-    assert ended.state.outcome.is_retryable
-    assert ended.state.outcome.message.startswith("UNAVAILABLE: ")
 
 
 def test_links_and_meta_of_the_last_job_stay() -> None:

@@ -33,6 +33,7 @@ from tests.api.api_fake_host import Heard
 from tests.api.api_world import LOCAL
 from tests.e2e.credential_scenes import FastClock
 from tests.engine.engine_rig import EngineLog
+from tests.plugins.upstream.connector_fake import FakeServer, serving
 
 ENDED = (TaskExecution.SUCCEEDED, TaskExecution.FAILED, TaskExecution.ABORTED, TaskExecution.RETRYABLE_FAILED)
 NODE = "s3://flyte/metadata/sales-prod-a8xk2/n0/data"
@@ -183,3 +184,15 @@ async def propwash(
         await engine.stop()
         await host.close()
         await store.close()
+
+
+@asynccontextmanager
+async def both(
+    version: str = "v1", *, is_v2: bool = False, create_s: float = 20.0, **settings: Any
+) -> AsyncIterator[tuple[Propwash, FakeServer]]:
+    """A server of ours before a fake one that offers the task type spark."""
+    async with serving(version) as upstream:
+        made = connection("spark-prod", upstream.endpoint, **settings)
+        async with propwash(made, is_v2=is_v2, create_s=create_s) as there:
+            await there.offers("spark")
+            yield there, upstream

@@ -11,7 +11,7 @@ from typing import TypeVar
 from propwash.core.model import Link, RemoteName, Traits
 from propwash.core.pool import merged
 from propwash.handlers import answers, specs
-from propwash.handlers.checking import overrides
+from propwash.handlers.checking import about_traits, overrides
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import Nonsense, short
 from propwash.handlers.registry import Registry, Served
@@ -75,7 +75,7 @@ class Admitter:
         traits = handler.traits
         if overrides(handler, "traits_of") and not self._faults.of(served, connection.name):
             traits = self._ask(
-                served, request, "traits_of", lambda: answers.traits(handler.traits_of(connection))
+                served, request, "traits_of", lambda: _well_formed(handler.traits_of(connection))
             )
         settle_s = self._connections.named(served.plugin, connection.name).settle_s
         return traits if settle_s is None else replace(traits, settle_s=settle_s)
@@ -135,3 +135,9 @@ class Admitter:
             "handlers", message, plugin=served.plugin, task_type=request.task_type, method=method
         )
         raise Refused("HANDLER_BROKEN", message)
+
+
+def _well_formed(traits: Traits) -> Traits:
+    if wrong := list(about_traits(traits)):
+        raise Nonsense("; ".join(wrong))
+    return traits

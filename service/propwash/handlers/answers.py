@@ -8,18 +8,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from propwash.core.events import Deletion
-from propwash.core.model import (
-    Claim,
-    Fault,
-    FaultKind,
-    Json,
-    Link,
-    Observation,
-    RemoteName,
-    RemotePhase,
-    Traits,
-)
-from propwash.handlers.checking import about_traits
+from propwash.core.model import Claim, Fault, FaultKind, Json, Link, Observation, RemoteName, RemotePhase
 from propwash.handlers.faults import REASON, Nonsense, fault_of, nonsense, short
 from propwash.sdk import (
     Checked,
@@ -208,14 +197,6 @@ def flyte_types(answer: object) -> Sequence[FlyteType]:
     if len(found) > _TYPES_LIMIT:
         raise Nonsense(f"flyte_types answered {len(found)} task types; {_TYPES_LIMIT} are allowed")
     return tuple(found.values())
-
-
-def traits(answer: object) -> Traits:
-    """A connection's traits; raises Nonsense."""
-    if wrong := list(about_traits(answer)):
-        raise Nonsense("; ".join(wrong))
-    assert isinstance(answer, Traits)
-    return answer
 
 
 def hint(answer: object) -> bytes:
