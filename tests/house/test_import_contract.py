@@ -47,6 +47,7 @@ ROUNDS: list[dict[str, tuple[str, str]]] = [
             "import propwash.sandbox",
         ),
         "gRPC belongs to": ("cli/printing.py", "import grpc_status"),
+        "Flyte's stubs belong to": ("engine/lanes.py", "import flyteidl2"),
         "Metrics belong to": ("web/server.py", "import prometheus_client"),
         "Plugins see the SDK": ("../../plugins/propwash_bigquery/rows.py", "import propwash.core.model"),
     },
