@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
+import grpc
 import pytest
 from flyteidl.admin import agent_pb2
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
@@ -183,3 +184,21 @@ def test_an_older_propeller_is_told_of_a_failure_in_the_phase_that_it_knows() ->
     old = resource(record(outcome), links=(), outputs={}, tells_retryable=False)
     new = resource(record(outcome), links=(), outputs={})
     assert (old.phase, new.phase) == (TaskExecution.FAILED, TaskExecution.RETRYABLE_FAILED)
+
+
+@versions
+async def test_while_nothing_can_be_stored_gets_go_on_and_what_writes_is_to_be_repeated(is_v2: bool) -> None:
+    async with World(flyte=FakeTasks()).serving() as world:
+        there = caller(None, world.channel, "", is_v2=is_v2)  # type: ignore[arg-type]  # no engine is wanted
+        meta = await there.create(template("query", "SELECT 1"))
+        world.executions.run(there.name(meta))
+        world.executions.is_accepting = False
+        assert (await there.get(meta)).phase == TaskExecution.RUNNING
+        assert await there.create(template("query", "SELECT 1")) == meta
+        for call in (there.create(template("query", "SELECT 2"), attempt=1), there.delete(meta)):
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await call
+            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        world.executions.is_accepting = True
+        await there.delete(meta)
+        assert (await there.get(meta)).phase == TaskExecution.ABORTED
