@@ -153,6 +153,7 @@ def main(place: Path) -> None:
         "classes",
         {
             "BigQueryConfig": [one.name for one in dataclasses.fields(BigQueryConfig)],
+            "EMRServerless": [one.name for one in dataclasses.fields(EMRServerless)],
             "BigQueryTask": list(inspect.signature(BigQueryTask.__init__).parameters),
             "SnowflakeConfig": [one.name for one in dataclasses.fields(SnowflakeConfig)],
             "SnowflakeTask": list(inspect.signature(SnowflakeTask.__init__).parameters),

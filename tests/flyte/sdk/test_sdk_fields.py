@@ -12,6 +12,7 @@ import pytest
 from propwash.core.names import remote_name
 from propwash.engine.ids import new_uid
 from propwash.sdk import Connection, CreateRequest, FlyteRequest, FlyteTask, Json, TemplateError
+from propwash_aws.serverless.flyte import FIELDS as EMR_FIELDS
 from propwash_bigquery import BigQueryHandler
 from propwash_bigquery.flyte import QueryTasks
 from propwash_bigquery.keys import JobKey
@@ -20,7 +21,7 @@ from propwash_snowflake.connection import settings_of
 from propwash_snowflake.flyte import StatementTasks
 from propwash_snowflake.spec import SnowflakeSpec
 from propwash_snowflake.submission import body_of
-from tests.flyte.sdk.sdk_params import SerialisedBy, of_both, of_flyte_sdk
+from tests.flyte.sdk.sdk_params import SerialisedBy, of_both, of_flyte_sdk, of_flytekit
 from tests.witness.environments import ROOT
 
 PAGE = (ROOT / "docs" / "flyte.md").read_text(encoding="utf-8")
@@ -111,6 +112,12 @@ def bare(value: object) -> object:
 def test_the_classes_offer_what_the_tests_give_them(is_v2: bool, serialised: SerialisedBy) -> None:
     told = serialised(is_v2).told("classes")
     assert {name: set(told[name]) for name in CLASSES[is_v2]} == CLASSES[is_v2]
+
+
+@of_flytekit
+def test_every_field_of_an_emr_serverless_task_is_known(is_v2: bool, serialised: SerialisedBy) -> None:
+    """What becomes of each is in test_flyte_emr_templates."""
+    assert set(serialised(is_v2).told("classes")["EMRServerless"]) == set(EMR_FIELDS)
 
 
 @of_both
