@@ -15,6 +15,7 @@ import uvloop
 
 from propwash.core import machine
 from propwash.core.events import Created, Event, Granted, Observed, Ticked
+from propwash.core.ledger import Ledger
 from propwash.core.model import (
     Claim,
     Execution,
@@ -26,7 +27,6 @@ from propwash.core.model import (
     RemotePhase,
     Waiting,
 )
-from propwash.core.pool import Ledger
 from propwash.engine.clock import SystemClock
 from propwash.engine.engine import Engine
 from propwash.engine.options import EngineOptions, RateLimit

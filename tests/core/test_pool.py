@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from propwash.core.ledger import Ledger
 from propwash.core.model import (
     Claim,
     CreateStatus,
@@ -18,7 +19,7 @@ from propwash.core.model import (
     Queued,
     Waiting,
 )
-from propwash.core.pool import Ledger, Overclaimed
+from propwash.core.pool import Overclaimed
 
 CAPACITIES = {"p": 3, "q": 2}
 CLAIMS = st.dictionaries(st.sampled_from(("p", "q")), st.integers(1, 2), max_size=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from propwash.core import endings, machine, pool, replies, timing
+from propwash.core import endings, ledger, machine, replies, timing
 from propwash.engine import reconciler
 from tests.sim import calls
 from tests.sim.breaker_mutants import BREAKER_MUTANTS
@@ -170,13 +170,13 @@ MUTANTS = (
     ),
     Mutant(
         name="a pool grants one unit too many",
-        module=pool,
+        module=ledger,
         old="pool.occupied + claim.units > pool.capacity:",
         new="pool.occupied + claim.units > pool.capacity + 1:",
     ),
     Mutant(
         name="a pool counts executions, not units",
-        module=pool,
+        module=ledger,
         old="            pool.occupied += claim.units",
         new="            pool.occupied += 1",
     ),

@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 
 from propwash.core.events import AbortRequested
+from propwash.core.ledger import Ledger
 from propwash.core.model import (
     Claim,
     Done,
@@ -23,7 +24,6 @@ from propwash.core.model import (
     Queued,
     Traits,
 )
-from propwash.core.pool import Ledger
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.table import Entry, Table
 from propwash.ports import ExecutionName, Record, TaskRequest

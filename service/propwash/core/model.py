@@ -160,6 +160,8 @@ class Plan:
     hint: bytes = b""
     """What the handler needs besides the name to find or delete the job; made by it at admission, without a secret."""
     claims: tuple[Claim, ...] = ()
+    priority: int = 0
+    """Who waits for a pool with a higher one is served first."""
     policy: Policy = Policy()
     traits: Traits = Traits()
     is_polled_together: bool = False

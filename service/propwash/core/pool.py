@@ -1,191 +1,180 @@
-"""Pools: who holds units, who waits, and who is next.
+"""What a pool is: its capacity, who may have how much of it, and what is seen of it from outside.
 
-A Ledger is an index over rows, never a second counter: it has one entry for each execution that holds or wants tokens,
-is rebuilt from the rows at start, and ``audit`` compares it with them. It decides synchronously; the engine stores each
-grant in the same commit as the state that consumes it.
-
-Order of grants: first come, first served, in each pool. An execution that claims several pools is granted all or
-nothing, and is not passed in any of them by one that came later, so that a large request is never starved by small ones
-and no two requests can wait for each other: the oldest waiter of all is at the head of every pool that it claims.
+A pool whose name ends with ``*`` is a template: every pool that is claimed, whose name begins with what stands before
+the ``*`` and which has no definition of its own, is made after it, with a capacity and limits of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import enum
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from propwash.core.model import Claim, Execution, ExecutionUid
+from propwash.core.model import Claim, ExecutionUid, Instant
+
+TEMPLATE = "*"
+"""Ends the name of a template."""
+MOST_UNITS = 10**9
+MOST_WEIGHT = 10**6
 
 
-class Overclaimed(Exception):
-    """A claim is larger than its pool can ever grant, or names no pool."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectShare:
+    """What one project may have of a pool. Limits are units that it may hold at once; None is no limit.
+
+    Raises ValueError, naming the field, for what could not be kept.
+    """
+
+    weight: float = 1.0
+    """Its share where all want more than there is, relative to the others'. With 0 it is served when nobody with a
+    weight waits, and nothing bounds how long that takes."""
+    limit: int | None = None
+    """Of all its domains together."""
+    namespace_limit: int | None = None
+    """Of each of its domains."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and 0 <= self.weight <= MOST_WEIGHT):
+            raise ValueError(f"weight must be 0 to {MOST_WEIGHT}, not {self.weight}")
+        for name, units in (("limit", self.limit), ("namespace_limit", self.namespace_limit)):
+            if units is not None and not 0 <= units <= MOST_UNITS:
+                raise ValueError(f"{name} must be 0 to {MOST_UNITS}, not {units}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec:
+    """A pool as it is meant to be. Raises ValueError, naming the field, for a capacity that could not be kept."""
+
+    name: str
+    capacity: int
+    """Units."""
+    share: ProjectShare = ProjectShare()
+    """Of every project that is not named in projects."""
+    projects: Mapping[str, ProjectShare] = field(default_factory=dict)
+    """By project; replaces share for it as a whole."""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.capacity <= MOST_UNITS:
+            raise ValueError(f"capacity must be 0 to {MOST_UNITS}, not {self.capacity}")
+
+    @property
+    def is_template(self) -> bool:
+        """Whether it stands for pools to be, and is none itself."""
+        return self.name.endswith(TEMPLATE)
+
+    def covers(self, name: str) -> bool:
+        """Whether a pool of this name is made after it."""
+        return self.is_template and name.startswith(self.name.removesuffix(TEMPLATE))
+
+    def share_of(self, project: str) -> ProjectShare:
+        """What a project may have."""
+        return self.projects.get(project, self.share)
+
+    def most(self, project: str) -> int:
+        """The largest claim of the project that could ever be granted."""
+        share = self.share_of(project)
+        limits = (self.capacity, share.limit, share.namespace_limit)
+        return min(units for units in limits if units is not None)
+
+
+class Block(enum.Enum):
+    """Why a claim is not granted now."""
+
+    CAPACITY = 1
+    """The pool has no room for it, and it is next."""
+    TURN = 2
+    """Others go first."""
+    PROJECT_LIMIT = 3
+    """Its project holds all that it may."""
+    NAMESPACE_LIMIT = 4
+    """Its project holds all that it may in this domain."""
+    OTHER_POOL = 5
+    """Another pool that it claims has no room for it."""
+    TOO_LARGE = 6
+    """It is larger than its pool, or than a limit of it, since that was lowered."""
+    REMOVED = 7
+    """The pool was removed: nothing is granted any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a claim stands in the queue of one pool."""
+
+    pool: str
+    units: int
+    position: int
+    """From 1: how many would be granted before it, and itself, if nobody came and nothing changed. Served by share, so
+    that it may also grow."""
+    waiting: int
+    """How many executions wait for the pool."""
+    occupied: int
+    capacity: int
+    block: Block
+    limit: int | None = None
+    """The limit that it has met, with PROJECT_LIMIT and NAMESPACE_LIMIT."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectView:
+    """What one project has of a pool; units, but for waiting, which are executions."""
+
+    project: str
+    share: ProjectShare
+    held: int
+    nominal: float
+    """Its part of the capacity by weight, among the projects that hold or want units and those that are named."""
+    waiting: int
+
+    @property
+    def borrowed(self) -> float:
+        """What it holds beyond that, lent to it by those who do not need theirs."""
+        return max(0.0, self.held - self.nominal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolView:
-    """What a pool looks like from outside, in units and executions."""
+    """What a pool looks like from outside; units, but for holders and waiting, which are executions."""
 
     name: str
     capacity: int
     occupied: int
+    lent: int
+    """Of the occupied, what is held beyond the holders' own parts."""
+    reserved: int
+    """Of the free, what is kept for one that has waited long."""
     holders: int
     waiting: int
+    oldest_since: Instant | None
+    """Since when the one waits that has waited longest."""
+    granted: int
+    """Units granted since the process has started."""
+    template: str
+    """What it was made after; empty where it has a definition of its own."""
+    is_removed: bool
 
 
-@dataclass(slots=True)
-class _Pool:
-    capacity: int
-    occupied: int = 0
-    holders: dict[ExecutionUid, int] = field(default_factory=dict)
-    queue: dict[ExecutionUid, int] = field(default_factory=dict)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Who holds units of a pool."""
+
+    uid: ExecutionUid
+    units: int
 
 
-class Ledger:
-    """Tokens of all pools. Every method is deterministic and does no input or output; units are whole numbers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Who waits for units of a pool, and how."""
 
-    def __init__(self, capacities: Mapping[str, int]) -> None:
-        self._pools = {name: _Pool(capacity) for name, capacity in sorted(capacities.items())}
-        self._waiting: dict[ExecutionUid, tuple[Claim, ...]] = {}
-        self._holding: dict[ExecutionUid, tuple[Claim, ...]] = {}
+    uid: ExecutionUid
+    place: Place
+    priority: int
+    since: Instant
 
-    @classmethod
-    def of_rows(cls, capacities: Mapping[str, int], executions: Iterable[Execution]) -> Ledger:
-        """The ledger of what is stored; see take_up."""
-        ledger = cls(capacities)
-        ledger.take_up(executions)
-        return ledger
 
-    def take_up(self, executions: Iterable[Execution]) -> None:
-        """Index rows: holders as they are, waiters in the order given. Grants nothing.
-
-        A pool that rows name and the configuration does not is taken up with no capacity: it grants nothing more.
-        """
-        for execution in executions:
-            claims = merged(execution.plan.claims)
-            if execution.holds_tokens:
-                self._hold(execution.uid, claims)
-            elif execution.wants_tokens:
-                self._wait(execution.uid, claims)
-
-    def check(self, claims: Sequence[Claim]) -> None:
-        """Raise Overclaimed where the claims could never be granted."""
-        for claim in merged(claims):
-            pool = self._pools.get(claim.pool)
-            if pool is None:
-                raise Overclaimed(f"there is no pool {claim.pool!r}")
-            if claim.units < 1 or claim.units > pool.capacity:
-                raise Overclaimed(f"pool {claim.pool!r} has {pool.capacity} units, {claim.units} are claimed")
-
-    def request(self, uid: ExecutionUid, claims: Sequence[Claim]) -> tuple[ExecutionUid, ...]:
-        """Queue behind all earlier waiters; who is granted now: the one that asks, or nobody."""
-        if uid in self._holding or uid in self._waiting:
-            return ()
-        wanted = merged(claims)
-        self._wait(uid, wanted)
-        return self._grant([claim.pool for claim in wanted] if wanted else None, only=uid)
-
-    def release(self, uid: ExecutionUid) -> tuple[ExecutionUid, ...]:
-        """Give back what uid holds or wants; who is granted now, in order."""
-        claims = self._holding.pop(uid, None)
-        if claims is not None:
-            for claim in claims:
-                pool = self._pools[claim.pool]
-                pool.occupied -= pool.holders.pop(uid)
-        else:
-            claims = self._waiting.pop(uid, ())
-            for claim in claims:
-                del self._pools[claim.pool].queue[uid]
-        return self._grant([claim.pool for claim in claims])
-
-    def resize(self, name: str, capacity: int) -> tuple[ExecutionUid, ...]:
-        """Change or add a pool; who is granted now. Below the occupancy nobody is admitted until it has sunk."""
-        self._pools.setdefault(name, _Pool(0)).capacity = capacity
-        return self._grant([name])
-
-    def grant_all(self) -> tuple[ExecutionUid, ...]:
-        """Grant what can be granted: after of_rows, where the crash came between a release and its grants."""
-        return self._grant(list(self._pools))
-
-    def positions(self) -> Mapping[str, Mapping[ExecutionUid, int]]:
-        """Who waits for each pool, by position from 1; takes time with all who wait, so not for a hot path."""
-        return {
-            name: {uid: position for position, uid in enumerate(pool.queue, start=1)}
-            for name, pool in self._pools.items()
-            if pool.queue
-        }
-
-    def view(self, name: str) -> PoolView:
-        """One pool; raises KeyError for a name that neither the configuration nor a row has."""
-        pool = self._pools[name]
-        return PoolView(
-            name=name,
-            capacity=pool.capacity,
-            occupied=pool.occupied,
-            holders=len(pool.holders),
-            waiting=len(pool.queue),
-        )
-
-    def views(self) -> tuple[PoolView, ...]:
-        """Every pool, by name."""
-        return tuple(map(self.view, self._pools))
-
-    def audit(self, executions: Iterable[Execution]) -> tuple[str, ...]:
-        """Every difference between this index and the rows; empty when all is well."""
-        expected = Ledger.of_rows({name: pool.capacity for name, pool in self._pools.items()}, executions)
-        faults = []
-        for name in sorted({*self._pools, *expected._pools}):
-            mine, rows = self._pools.get(name, _Pool(0)), expected._pools.get(name, _Pool(0))
-            if mine.holders != rows.holders or mine.occupied != sum(rows.holders.values()):
-                faults.append(f"pool {name}: holders {mine.holders} but rows say {rows.holders}")
-            if set(mine.queue) != set(rows.queue):
-                faults.append(f"pool {name}: waiters {list(mine.queue)} but rows say {list(rows.queue)}")
-        return tuple(faults)
-
-    def _hold(self, uid: ExecutionUid, claims: tuple[Claim, ...]) -> None:
-        self._holding[uid] = claims
-        for claim in claims:
-            pool = self._pools.setdefault(claim.pool, _Pool(0))
-            pool.holders[uid] = claim.units
-            pool.occupied += claim.units
-
-    def _wait(self, uid: ExecutionUid, claims: tuple[Claim, ...]) -> None:
-        self._waiting[uid] = claims
-        for claim in claims:
-            self._pools.setdefault(claim.pool, _Pool(0)).queue[uid] = claim.units
-
-    def _grant(
-        self, pools: list[str] | None, *, only: ExecutionUid | None = None
-    ) -> tuple[ExecutionUid, ...]:
-        granted: list[ExecutionUid] = []
-        if pools is None:
-            assert only is not None
-            self._admit(only)
-            return (only,)
-        pending = dict.fromkeys(pools)
-        while pending:
-            name = next(iter(pending))
-            head = next(iter(self._pools[name].queue), None)
-            if head is None or not self._is_grantable(head):
-                del pending[name]
-                continue
-            claims = self._waiting[head]
-            self._admit(head)
-            granted.append(head)
-            pending.update(dict.fromkeys(claim.pool for claim in claims))
-        return tuple(granted)
-
-    def _is_grantable(self, uid: ExecutionUid) -> bool:
-        for claim in self._waiting[uid]:
-            pool = self._pools[claim.pool]
-            if next(iter(pool.queue)) != uid or pool.occupied + claim.units > pool.capacity:
-                return False
-        return True
-
-    def _admit(self, uid: ExecutionUid) -> None:
-        claims = self._waiting.pop(uid)
-        for claim in claims:
-            del self._pools[claim.pool].queue[uid]
-        self._hold(uid, claims)
+class Overclaimed(Exception):
+    """A claim is larger than its pool can ever grant, or names no pool."""
 
 
 def merged(claims: Sequence[Claim]) -> tuple[Claim, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from propwash.core.events import AbortRequested
+from propwash.core.ledger import Ledger
 from propwash.core.model import (
     Done,
     Execution,
@@ -20,7 +21,7 @@ from propwash.core.model import (
     Running,
 )
 from propwash.core.names import remote_name
-from propwash.core.pool import Ledger, Overclaimed
+from propwash.core.pool import Overclaimed
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.dry_run import dry_run
@@ -210,6 +211,7 @@ class Admission:
             domain=draft.name.domain,
             hint=admitted.hint,
             claims=() if draft.adopts else tuple(admitted.claims),
+            priority=draft.priority,
             policy=draft.policy,
             traits=admitted.traits,
             is_polled_together=self._handlers.is_batched(draft.request.task_type),

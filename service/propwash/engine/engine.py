@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from propwash.core.effects import Effect
+from propwash.core.ledger import Ledger
 from propwash.core.model import Execution, Instant, Waiting
-from propwash.core.pool import Ledger
 from propwash.engine.admission import Admission
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits

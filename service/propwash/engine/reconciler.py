@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from propwash.core import machine, timing
 from propwash.core.effects import Effect
 from propwash.core.events import Deleted, Event, Granted, Resumed, Ticked, Unsent, Verb
+from propwash.core.ledger import Ledger
 from propwash.core.model import Cleaning, CreateStatus, Done, Execution, ExecutionUid, Launching, Running
-from propwash.core.pool import Ledger
 from propwash.engine.journal import Journal
 from propwash.engine.table import Entry, Table
 from propwash.engine.timers import Timers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from propwash.core.events import Verb
+from propwash.core.ledger import Ledger
 from propwash.core.model import (
     Cleaning,
     CreateStatus,
@@ -17,7 +18,7 @@ from propwash.core.model import (
     Running,
     Waiting,
 )
-from propwash.core.pool import Ledger, merged
+from propwash.core.pool import merged
 from propwash.engine.budgets import CLASSES, Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.dispatch import Dispatcher

@@ -11,6 +11,7 @@ from propwash.core.model import (
     ExecutionUid,
     Instant,
 )
+from propwash.ports.pools import StoredPool
 from propwash.ports.records import ExecutionName, Record
 
 
@@ -41,7 +42,22 @@ class Bury:
     at: Instant
 
 
-Change: TypeAlias = Insert | Update | Bury
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutPool:
+    """Store a pool, by its name. Stale where the stored version is not the one before; 1 where nothing is stored."""
+
+    pool: StoredPool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropPool:
+    """Forget a pool. Stale where its stored version is not expected_version."""
+
+    name: str
+    expected_version: int
+
+
+Change: TypeAlias = Insert | Update | Bury | PutPool | DropPool
 Group: TypeAlias = "tuple[Change, ...]"
 """Changes that are stored together or not at all."""
 

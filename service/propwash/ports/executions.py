@@ -31,6 +31,8 @@ class Draft:
     name: ExecutionName
     request: TaskRequest
     policy: Policy
+    priority: int = 0
+    """Who waits for a pool with a higher one is served first; -1000 to 1000."""
     adopts: AdoptedJob | None = None
     connection: str = ""
     """What the plan has in place of the request's: one that the host derived from it for secrets of this task."""

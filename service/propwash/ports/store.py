@@ -13,6 +13,7 @@ from propwash.ports.commits import (
     CommitResult,
     Group,
 )
+from propwash.ports.pools import StoredPool
 from propwash.ports.queries import (
     ChangePage,
     Filter,
@@ -80,6 +81,9 @@ class Store(Protocol):
         self, scope: Scope, *, where: Filter | None, after: Position | None, limit: int
     ) -> Sequence[Record]:
         """Read a page, newest first."""
+
+    async def load_pools(self) -> Sequence[StoredPool]:
+        """Every stored pool, by name."""
 
     def load_active(self) -> AsyncIterator[Sequence[Record]]:
         """Every record that is not terminal, in parts, oldest first."""
