@@ -1,185 +1,316 @@
-"""Pools: who holds units, who waits, and who is next.
+"""The ledger: who holds units of which pool, who waits, and who is next.
+
+Theory of operation
+===================
 
 A Ledger is an index over rows, never a second counter: it has one entry for each execution that holds or wants tokens,
 is rebuilt from the rows at start, and ``audit`` compares it with them. It decides synchronously; the engine stores each
-grant in the same commit as the state that consumes it.
+grant in the same commit as the state that consumes it. It asks no clock: every change is given the instant.
 
-Order of grants: first come, first served, in each pool. An execution that claims several pools is granted all or
-nothing, and is not passed in any of them by one that came later, so that a large request is never starved by small ones
-and no two requests can wait for each other: the oldest waiter of all is at the head of every pool that it claims.
+**All or nothing.** An execution is granted all that it claims, of all pools, or waits. It never holds a part.
+
+**Who is next.** Those that wait for the same pools with the same priority, for the same project and domain, are a
+*line*: first come, first served. Lines are ordered by priority, then by their project's dominant share of the pools
+that they want, for its weight (shares.py), then by arrival. Lines that want the same pools are a *group*, and only its
+first is looked at: what is behind it wants the same.
+
+**Where it waits.** A group waits *at* one pool: one that has no room for its first. When that pool gets room, those
+that wait there are looked at in order. The first that has room everywhere is granted. The first that has no room here
+ends it: nobody passes it here, so that a large claim gathers room. What has room here and not elsewhere goes on to wait
+there, and holds nobody up here. So a freed unit is granted at once, and nobody looks at the many who wait.
+
+**Limits.** A line whose first has met the limit of its project or domain is *parked* at that limit, and holds nobody
+else up; when the limit has room, the parked are looked at again. Within a limit, too, nobody passes an earlier one.
+
+**Long waits.** A group that goes from pool to pool may find, each time, that the others were faster; and a low priority
+may never be first. So each line's first is given a *mark* in each pool: ``PATIENCE`` times the pool's capacity, granted
+to others, for its part of the weights. When all its pools have passed the mark (or have room anyway), it is *senior*:
+room is kept for it, in order of seniority, in all of them. Seniors are in the same order everywhere, so that no two
+wait for each other. A claim with a weight is thus granted after a bounded turnover of its pools, whatever else comes.
+
+**What can never be granted** (a claim larger than its pool, or than a limit, since that was lowered; a pool that was
+removed) is set aside, keeps its place by arrival, and holds nobody up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from typing import Final
 
-from propwash.core.model import Claim, Execution, ExecutionUid
-from propwash.core.pool import Overclaimed, merged
+from propwash.core.lines import Pool, Waiter
+from propwash.core.model import Claim, Execution, ExecutionUid, Instant, Waiting
+from propwash.core.pool import Overclaimed, PoolSpec, merged
+from propwash.core.queues import Queues
+from propwash.core.shares import Account
+
+MOST_IDLE: Final = 256
+"""Accounts of projects that neither hold nor want anything that are kept in a pool, at most."""
+NEGLIGIBLE: Final = 0.01
+"""Units of average use that are not worth keeping."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerView:
-    """What a pool looks like from outside, in units and executions."""
-
-    name: str
-    capacity: int
-    occupied: int
-    holders: int
-    waiting: int
-
-
-@dataclass(slots=True)
-class _Pool:
-    capacity: int
-    occupied: int = 0
-    holders: dict[ExecutionUid, int] = field(default_factory=dict)
-    queue: dict[ExecutionUid, int] = field(default_factory=dict)
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    project: str
+    domain: str
+    claims: tuple[Claim, ...]
 
 
 class Ledger:
-    """Tokens of all pools. Every method is deterministic and does no input or output; units are whole numbers."""
+    """Tokens of all pools. Every method is deterministic and does no input or output; units are whole numbers.
 
-    def __init__(self, capacities: Mapping[str, int]) -> None:
-        self._pools = {name: _Pool(capacity) for name, capacity in sorted(capacities.items())}
-        self._waiting: dict[ExecutionUid, tuple[Claim, ...]] = {}
-        self._holding: dict[ExecutionUid, tuple[Claim, ...]] = {}
+    What a method grants is answered in the order in which it was granted.
+    """
 
-    @classmethod
-    def of_rows(cls, capacities: Mapping[str, int], executions: Iterable[Execution]) -> Ledger:
-        """The ledger of what is stored; see take_up."""
-        ledger = cls(capacities)
-        ledger.take_up(executions)
-        return ledger
+    def __init__(self, specs: Iterable[PoolSpec] = ()) -> None:
+        self._specs: dict[str, PoolSpec] = {}
+        self._templates: dict[str, PoolSpec] = {}
+        self._pools: dict[str, Pool] = {}
+        self._holding: dict[ExecutionUid, _Holder] = {}
+        self._waiting: dict[ExecutionUid, Waiter] = {}
+        self._queues = Queues()
+        self._numbers = count(1)
+        for spec in specs:
+            self.configure(spec, 0.0)
 
-    def take_up(self, executions: Iterable[Execution]) -> None:
+    @property
+    def specs(self) -> Mapping[str, PoolSpec]:
+        """The pools and templates that there are, by name."""
+        return self._specs | self._templates
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """The index of each pool that is there or in use, by name; only to be looked at."""
+        return self._pools
+
+    def waiter(self, uid: ExecutionUid) -> Waiter | None:
+        """The one of that uid, if it waits; only to be looked at."""
+        return self._waiting.get(uid)
+
+    def take_up(self, executions: Iterable[Execution], now: Instant) -> None:
         """Index rows: holders as they are, waiters in the order given. Grants nothing.
 
-        A pool that rows name and the configuration does not is taken up with no capacity: it grants nothing more.
+        A pool that rows name and that is not there any more is taken up as removed.
         """
         for execution in executions:
-            claims = merged(execution.plan.claims)
             if execution.holds_tokens:
-                self._hold(execution.uid, claims)
+                plan = execution.plan
+                self._hold(execution.uid, _Holder(plan.project, plan.domain, merged(plan.claims)), now)
             elif execution.wants_tokens:
-                self._wait(execution.uid, claims)
+                self._wait(execution, now)
+        for pool in self._pools.values():
+            for account in pool.accounts.values():
+                account.settle()
 
-    def check(self, claims: Sequence[Claim]) -> None:
+    def has(self, name: str) -> bool:
+        """Whether there is a pool of that name, or a template for it."""
+        return self._defined(name)[0] is not None
+
+    def check(self, claims: Sequence[Claim], *, project: str) -> None:
         """Raise Overclaimed where the claims could never be granted."""
         for claim in merged(claims):
-            pool = self._pools.get(claim.pool)
-            if pool is None:
+            spec, _ = self._defined(claim.pool)
+            if spec is None:
                 raise Overclaimed(f"there is no pool {claim.pool!r}")
-            if claim.units < 1 or claim.units > pool.capacity:
-                raise Overclaimed(f"pool {claim.pool!r} has {pool.capacity} units, {claim.units} are claimed")
+            if claim.units < 1 or claim.units > spec.capacity:
+                raise Overclaimed(f"pool {claim.pool!r} has {spec.capacity} units, {claim.units} are claimed")
+            if claim.units > (most := spec.most(project)):
+                raise Overclaimed(
+                    f"project {project} may hold {most} units of pool {claim.pool!r}, {claim.units} are claimed"
+                )
 
-    def request(self, uid: ExecutionUid, claims: Sequence[Claim]) -> tuple[ExecutionUid, ...]:
-        """Queue behind all earlier waiters; who is granted now: the one that asks, or nobody."""
+    def request(self, execution: Execution, now: Instant) -> tuple[ExecutionUid, ...]:
+        """Wait for what an execution claims; who is granted now."""
+        uid, plan = execution.uid, execution.plan
         if uid in self._holding or uid in self._waiting:
             return ()
-        wanted = merged(claims)
-        self._wait(uid, wanted)
-        return self._grant([claim.pool for claim in wanted] if wanted else None, only=uid)
+        if not plan.claims:
+            self._holding[uid] = _Holder(plan.project, plan.domain, ())
+            return (uid,)
+        self._wait(execution, now)
+        return self._grant(now)
 
-    def release(self, uid: ExecutionUid) -> tuple[ExecutionUid, ...]:
-        """Give back what uid holds or wants; who is granted now, in order."""
-        claims = self._holding.pop(uid, None)
-        if claims is not None:
-            for claim in claims:
-                pool = self._pools[claim.pool]
-                pool.occupied -= pool.holders.pop(uid)
+    def release(self, uid: ExecutionUid, now: Instant) -> tuple[ExecutionUid, ...]:
+        """Give back what an execution holds or wants; who is granted now."""
+        waiter = self._waiting.get(uid)
+        if waiter is not None:
+            claims = waiter.claims
+            self._queues.leave(waiter, now)
+            self._forget(waiter)
         else:
-            claims = self._waiting.pop(uid, ())
-            for claim in claims:
-                del self._pools[claim.pool].queue[uid]
-        return self._grant([claim.pool for claim in claims])
+            holder = self._holding.pop(uid, None)
+            if holder is None:
+                return ()
+            claims = holder.claims
+            self._give_back(uid, holder, now)
+        granted = self._grant(now)
+        for claim in claims:
+            self._tidy(claim.pool, now)
+        return granted
 
-    def resize(self, name: str, capacity: int) -> tuple[ExecutionUid, ...]:
-        """Change or add a pool; who is granted now. Below the occupancy nobody is admitted until it has sunk."""
-        self._pools.setdefault(name, _Pool(0)).capacity = capacity
-        return self._grant([name])
+    def configure(self, spec: PoolSpec, now: Instant) -> tuple[ExecutionUid, ...]:
+        """Make or change a pool or a template; who is granted now. Below the occupancy nobody is admitted until it has
+        sunk.
+        """
+        (self._templates if spec.is_template else self._specs)[spec.name] = spec
+        if not spec.is_template:
+            self._pool(spec.name)
+        return self._redefined(spec, now)
 
-    def grant_all(self) -> tuple[ExecutionUid, ...]:
-        """Grant what can be granted: after of_rows, where the crash came between a release and its grants."""
-        return self._grant(list(self._pools))
+    def remove(self, name: str, now: Instant) -> tuple[ExecutionUid, ...]:
+        """Take a pool or a template away; who is granted now, of other pools alone."""
+        spec = self._specs.pop(name, None) or self._templates.pop(name, None)
+        return () if spec is None else self._redefined(spec, now)
 
-    def positions(self) -> Mapping[str, Mapping[ExecutionUid, int]]:
-        """Who waits for each pool, by position from 1; takes time with all who wait, so not for a hot path."""
-        return {
-            name: {uid: position for position, uid in enumerate(pool.queue, start=1)}
-            for name, pool in self._pools.items()
-            if pool.queue
-        }
-
-    def view(self, name: str) -> LedgerView:
-        """One pool; raises KeyError for a name that neither the configuration nor a row has."""
-        pool = self._pools[name]
-        return LedgerView(
-            name=name,
-            capacity=pool.capacity,
-            occupied=pool.occupied,
-            holders=len(pool.holders),
-            waiting=len(pool.queue),
-        )
-
-    def views(self) -> tuple[LedgerView, ...]:
-        """Every pool, by name."""
-        return tuple(map(self.view, self._pools))
+    def grant_all(self, now: Instant) -> tuple[ExecutionUid, ...]:
+        """Grant what can be granted: after take_up, where the crash came between a release and its grants."""
+        self._queues.touched |= dict.fromkeys(self._pools.values())
+        return self._grant(now)
 
     def audit(self, executions: Iterable[Execution]) -> tuple[str, ...]:
         """Every difference between this index and the rows; empty when all is well."""
-        expected = Ledger.of_rows({name: pool.capacity for name, pool in self._pools.items()}, executions)
+        holding: dict[str, dict[ExecutionUid, int]] = {name: {} for name in self._pools}
+        wanting: dict[str, set[ExecutionUid]] = {name: set() for name in self._pools}
+        for execution in executions:
+            for claim in merged(execution.plan.claims):
+                if execution.holds_tokens:
+                    holding.setdefault(claim.pool, {})[execution.uid] = claim.units
+                elif execution.wants_tokens:
+                    wanting.setdefault(claim.pool, set()).add(execution.uid)
         faults = []
-        for name in sorted({*self._pools, *expected._pools}):
-            mine, rows = self._pools.get(name, _Pool(0)), expected._pools.get(name, _Pool(0))
-            if mine.holders != rows.holders or mine.occupied != sum(rows.holders.values()):
-                faults.append(f"pool {name}: holders {mine.holders} but rows say {rows.holders}")
-            if set(mine.queue) != set(rows.queue):
-                faults.append(f"pool {name}: waiters {list(mine.queue)} but rows say {list(rows.queue)}")
+        for name in sorted({*holding, *wanting}):
+            pool = self._pools.get(name) or Pool(PoolSpec(name=name, capacity=0))
+            rows, waiters = holding.get(name, {}), wanting.get(name, set())
+            accounted = sum(account.whole.held for account in pool.accounts.values())
+            if pool.holding != rows or pool.occupied != sum(rows.values()) or accounted != pool.occupied:
+                faults.append(
+                    f"pool {name}: {pool.occupied} of {pool.holding}, {accounted} accounted, but rows say {rows}"
+                )
+            if set(pool.wanting) != waiters:
+                faults.append(f"pool {name}: waiters {sorted(pool.wanting)} but rows say {sorted(waiters)}")
         return tuple(faults)
 
-    def _hold(self, uid: ExecutionUid, claims: tuple[Claim, ...]) -> None:
-        self._holding[uid] = claims
-        for claim in claims:
-            pool = self._pools.setdefault(claim.pool, _Pool(0))
-            pool.holders[uid] = claim.units
-            pool.occupied += claim.units
-
-    def _wait(self, uid: ExecutionUid, claims: tuple[Claim, ...]) -> None:
-        self._waiting[uid] = claims
-        for claim in claims:
-            self._pools.setdefault(claim.pool, _Pool(0)).queue[uid] = claim.units
-
-    def _grant(
-        self, pools: list[str] | None, *, only: ExecutionUid | None = None
-    ) -> tuple[ExecutionUid, ...]:
-        granted: list[ExecutionUid] = []
-        if pools is None:
-            assert only is not None
-            self._admit(only)
-            return (only,)
-        pending = dict.fromkeys(pools)
-        while pending:
-            name = next(iter(pending))
-            head = next(iter(self._pools[name].queue), None)
-            if head is None or not self._is_grantable(head):
-                del pending[name]
+    def _grant(self, now: Instant) -> tuple[ExecutionUid, ...]:
+        granted, touched = [], self._queues.touched
+        while touched:
+            pool = next(iter(touched))
+            waiter = self._queues.next(pool, now)
+            if waiter is None:
+                del touched[pool]
                 continue
-            claims = self._waiting[head]
-            self._admit(head)
-            granted.append(head)
-            pending.update(dict.fromkeys(claim.pool for claim in claims))
+            granted.append(waiter.uid)
+            self._hold(waiter.uid, _Holder(waiter.project, waiter.domain, waiter.claims), now)
+            for claim in waiter.claims:
+                self._pools[claim.pool].granted += claim.units
+            self._queues.leave(waiter, now)
+            self._forget(waiter)
         return tuple(granted)
 
-    def _is_grantable(self, uid: ExecutionUid) -> bool:
-        for claim in self._waiting[uid]:
-            pool = self._pools[claim.pool]
-            if next(iter(pool.queue)) != uid or pool.occupied + claim.units > pool.capacity:
-                return False
-        return True
+    def _hold(self, uid: ExecutionUid, holder: _Holder, now: Instant) -> None:
+        self._holding[uid] = holder
+        for claim in holder.claims:
+            pool = self._pool(claim.pool)
+            pool.holding[uid] = claim.units
+            pool.occupied += claim.units
+            account = self._account(pool, holder.project, now)
+            pool.changed(account, partial(account.hold, holder.domain, claim.units, now))
 
-    def _admit(self, uid: ExecutionUid) -> None:
-        claims = self._waiting.pop(uid)
-        for claim in claims:
-            del self._pools[claim.pool].queue[uid]
-        self._hold(uid, claims)
+    def _give_back(self, uid: ExecutionUid, holder: _Holder, now: Instant) -> None:
+        for claim in holder.claims:
+            pool = self._pools[claim.pool]
+            pool.occupied -= pool.holding.pop(uid)
+            account = self._account(pool, holder.project, now)
+            pool.changed(account, partial(account.hold, holder.domain, -claim.units, now))
+            self._queues.touched[pool] = None
+            self._queues.lowered(account, now)
+            for scope in (account.whole, account.domain(holder.domain)):
+                self._queues.unpark(scope, now)
+
+    def _wait(self, execution: Execution, now: Instant) -> None:
+        plan, state = execution.plan, execution.state
+        waiter = Waiter(
+            uid=execution.uid,
+            claims=merged(plan.claims),
+            project=plan.project,
+            domain=plan.domain,
+            priority=plan.priority,
+            number=next(self._numbers),
+            since=state.since if isinstance(state, Waiting) else now,
+        )
+        self._waiting[waiter.uid] = waiter
+        for claim in waiter.claims:
+            self._pool(claim.pool).wanting[waiter.uid] = waiter
+        self._enter(waiter, now)
+
+    def _enter(self, waiter: Waiter, now: Instant) -> None:
+        pools = [self._pool(claim.pool) for claim in waiter.claims]
+        accounts = tuple((pool, self._account(pool, waiter.project, now)) for pool in pools)
+        self._queues.enter(waiter, accounts, now)
+
+    def _forget(self, waiter: Waiter) -> None:
+        del self._waiting[waiter.uid]
+        for claim in waiter.claims:
+            del self._pools[claim.pool].wanting[waiter.uid]
+
+    def _defined(self, name: str) -> tuple[PoolSpec | None, str]:
+        """The definition of a pool, and the template that it comes from; of several, the one that says most."""
+        if (spec := self._specs.get(name)) is not None:
+            return spec, ""
+        covering = [spec for spec in self._templates.values() if spec.covers(name)]
+        if not covering:
+            return None, ""
+        nearest = max(covering, key=lambda one: len(one.name))
+        return replace(nearest, name=name), nearest.name
+
+    def _pool(self, name: str) -> Pool:
+        pool = self._pools.get(name)
+        if pool is None:
+            spec, template = self._defined(name)
+            pool = Pool(spec or PoolSpec(name=name, capacity=0), template=template, is_removed=spec is None)
+            self._pools[name] = pool
+        return pool
+
+    def _account(self, pool: Pool, project: str, now: Instant) -> Account:
+        account = pool.accounts.get(project)
+        if account is None:
+            share = pool.spec.share_of(project)
+            account = pool.accounts[project] = Account(project=project, share=share, at=now)
+        return account
+
+    def _redefined(self, changed: PoolSpec, now: Instant) -> tuple[ExecutionUid, ...]:
+        names = [name for name in self._pools if name == changed.name or changed.covers(name)]
+        for name in names:
+            pool = self._pools[name]
+            waiters = sorted(pool.wanting.values(), key=lambda waiter: waiter.number)
+            for waiter in reversed(waiters):
+                self._queues.leave(waiter, now)
+            spec, pool.template = self._defined(name)
+            pool.spec, pool.is_removed = spec or replace(pool.spec, capacity=0), spec is None
+            for account in pool.accounts.values():
+                account.share = pool.spec.share_of(account.project)
+            pool.weigh()
+            # In the order of their arrival: what could not be granted before keeps its place.
+            for waiter in waiters:
+                self._enter(waiter, now)
+            self._queues.touched[pool] = None
+        granted = self._grant(now)
+        for name in names:
+            self._tidy(name, now)
+        return granted
+
+    def _tidy(self, name: str, now: Instant) -> None:
+        """Forget what nobody uses: a pool without a definition of its own, and accounts that have faded."""
+        pool = self._pools.get(name)
+        if pool is None:
+            return
+        if not (pool.holding or pool.wanting or name in self._specs):
+            del self._pools[name]
+        elif len(pool.accounts) > MOST_IDLE:
+            idle = [account for account in pool.accounts.values() if not account.is_active]
+            idle.sort(key=lambda account: account.averaged(now))
+            for place, account in enumerate(idle, start=1):
+                if place > MOST_IDLE // 2 or account.averaged(now) < NEGLIGIBLE:
+                    del pool.accounts[account.project]

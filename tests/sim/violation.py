@@ -1,0 +1,7 @@
+"""What a world raises."""
+
+from __future__ import annotations
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
