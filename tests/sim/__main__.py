@@ -1,4 +1,7 @@
-"""Runs seeds: python -m tests.sim [--seeds N] [--first N] [--seed N]. Prints the first failure's shortest trace."""
+"""Runs seeds: python -m tests.sim [--seeds N] [--first N] [--seed N] [--pools]. Prints the first failure, shortened.
+
+The worlds of world.py, or with --pools those of pools.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import sys
 from time import perf_counter
 
+from tests.sim import pools
 from tests.sim.shrink import attempt, search, shrink
 
 
@@ -15,13 +19,19 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20_000, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="only this one")
+    parser.add_argument("--pools", action="store_true", help="the worlds of pools")
     options = parser.parse_args()
+    if options.pools and options.seed is not None:
+        broken = pools.search(range(options.seed, options.seed + 1))
+        print(broken or f"seed {options.seed} holds")
+        return 1 if broken else 0
     if options.seed is not None:
         failure = attempt(options.seed)
         print(shrink(failure) if failure else f"seed {options.seed} holds")
         return 1 if failure else 0
     began = perf_counter()
-    found = search(range(options.first, options.first + options.seeds))
+    seeds = range(options.first, options.first + options.seeds)
+    found = pools.search(seeds) if options.pools else search(seeds)
     if found is not None:
         print(found)
         return 1

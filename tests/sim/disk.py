@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from propwash.core.model import Execution, ExecutionUid
-from propwash.ports import CommitResult, Committed, Group, Insert, Stale, Update
+from propwash.core.pool import PoolSpec
+from propwash.ports import CommitResult, Committed, Group, Insert, PutPool, Stale, Update
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -20,6 +21,7 @@ class Disk:
         self._waiting: list[tuple[Group, Callable[[CommitResult], None]]] = []
         self._is_committing = False
         self.rows: dict[ExecutionUid, tuple[Execution, int]] = {}
+        self.pools: dict[str, PoolSpec] = {}
         self.aborted: set[ExecutionUid] = set()
         """Whose aborts were answered OK."""
 
@@ -64,6 +66,8 @@ class Disk:
         for change in group:
             if isinstance(change, Insert):
                 self._put(change.record.execution, 1)
+            elif isinstance(change, PutPool):
+                self.pools[change.pool.spec.name] = change.pool.spec
             elif isinstance(change, Update):
                 self._put(change.execution, change.expected_version + 1)
         return Committed(seqs=tuple(1 for _ in group))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from propwash.core import machine
@@ -24,6 +25,7 @@ from propwash.engine.circuits import Source
 from propwash.engine.table import Entry
 from tests.sim.remote import Job
 from tests.sim.silence import Silence
+from tests.sim.violation import Violation
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -32,10 +34,6 @@ ATTEMPT_ENDS = {
     *("JOB_BROKE_ONCE", "SIM_RETRYABLE", "RUN_DEADLINE_EXCEEDED", "RESOURCE_LOST"),
     CREATE_IN_DOUBT,
 }
-
-
-class Violation(AssertionError):
-    """A promise was broken."""
 
 
 class Invariants:
@@ -47,6 +45,8 @@ class Invariants:
         self._gone: set[ExecutionUid] = set()
         self._granted_at: dict[tuple[ExecutionUid, int], float] = {}
         self.silence = Silence(world, self.fail)
+        self._ceiling: dict[str, int] = {}
+        """Units by pool that may be held: more than the capacity where that was lowered."""
         self._known: set[int] = set()
         """The jobs whose metas were ever stored."""
 
@@ -66,16 +66,7 @@ class Invariants:
                 self.fail("one live attempt", f"{uid[-1]} has {len(jobs)}")
             if jobs and (uid not in rows or isinstance(rows[uid][0].state, Done)):
                 self.fail("nothing left behind", f"{uid[-1]} is not there or has ended, and has a live job")
-        used = dict.fromkeys(world.capacity, 0)
-        held = dict.fromkeys(world.capacity, 0)
-        for uid, (row, _) in rows.items():
-            holds, uses = row.holds_tokens, bool(live.get(uid)) or uid in world.calls.in_flight
-            for claim in row.plan.claims:
-                used[claim.pool] += claim.units if uses else 0
-                held[claim.pool] += claim.units if holds else 0
-        for pool, capacity in world.capacity.items():
-            if used[pool] > capacity or held[pool] > capacity:
-                self.fail("pools", f"{pool} has {capacity}, live {used[pool]}, held {held[pool]}")
+        self._check_pools(rows, live)
         if not world.are_rows_changed:
             return
         world.are_rows_changed = False
@@ -84,6 +75,47 @@ class Invariants:
         faults = () if is_ahead else world.ledger.audit(entry.execution for entry in world.table)
         if faults:
             self.fail("ledger is an index", "; ".join(faults))
+
+    def _check_pools(
+        self, rows: Mapping[ExecutionUid, tuple[Execution, int]], live: Mapping[ExecutionUid, Sequence[Job]]
+    ) -> None:
+        world = self._world
+        specs = world.ledger.specs
+        used = dict.fromkeys(specs, 0)
+        held = dict.fromkeys(specs, 0)
+        of_project: dict[tuple[str, str], int] = {}
+        for uid, (row, _) in rows.items():
+            holds, uses = row.holds_tokens, bool(live.get(uid)) or uid in world.calls.in_flight
+            for claim in row.plan.claims:
+                used[claim.pool] += claim.units if uses else 0
+                held[claim.pool] += claim.units if holds else 0
+                key = claim.pool, row.plan.project
+                of_project[key] = of_project.get(key, 0) + (claim.units if holds else 0)
+        for pool, spec in specs.items():
+            # Who holds units when the capacity is lowered keeps them; nobody is admitted until they are given back.
+            now = max(used[pool], held[pool], world.ledger.pools[pool].occupied)
+            ceiling = max(spec.capacity, min(self._ceiling.get(pool, 0), now))
+            self._ceiling[pool] = ceiling
+            if now > ceiling:
+                self.fail("pools", f"{pool} has {ceiling}, live {used[pool]}, held {held[pool]}")
+        for (pool, project), units in of_project.items():
+            limit = specs[pool].share_of(project).limit
+            if limit is not None and units > limit:
+                self.fail("pools", f"{project} may have {limit} of {pool}, and holds {units}")
+
+    def resized(self, pool: str) -> None:
+        """The capacity is about to change: what is held now may be held on."""
+        self._ceiling[pool] = max(
+            self._ceiling.get(pool, 0),
+            self._world.ledger.pools[pool].occupied,
+            sum(
+                claim.units
+                for row, _ in self._world.disk.rows.values()
+                if row.holds_tokens
+                for claim in row.plan.claims
+                if claim.pool == pool
+            ),
+        )
 
     def _is_lost(self, job: Job) -> bool:
         """Whether only an answer that was lost told of the job, at a system that cannot be asked for it by name: the
@@ -249,10 +281,10 @@ class Invariants:
             self.fail("memory is freed", f"{len(world.table)} entries are left")
         if not world.calls.circuit.admits(Source.SWEEP, lambda: None):
             self.fail("a breaker closes after an outage", "the next call would wait for ever")
-        for view in world.ledger.views():
-            if view.occupied or view.waiting:
+        for name, pool in world.ledger.pools.items():
+            if pool.occupied or pool.wanting:
                 self.fail(
-                    "no token leaks", f"pool {view.name} has {view.occupied} held, {view.waiting} waiting"
+                    "no token leaks", f"pool {name} has {pool.occupied} held, {len(pool.wanting)} waiting"
                 )
         for job in world.remote.by_number.values():
             if job.is_live(world.now()) and not self._is_lost(job):

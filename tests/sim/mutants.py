@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from propwash.core import endings, ledger, machine, replies, timing
+from propwash.core import endings, machine, replies, timing
 from propwash.engine import reconciler
 from tests.sim import calls
 from tests.sim.breaker_mutants import BREAKER_MUTANTS
@@ -165,20 +165,8 @@ MUTANTS = (
     Mutant(
         name="the token is never given back",
         module=reconciler,
-        old="            granted += self._ledger.release(after.uid)",
+        old="            granted += self._ledger.release(after.uid, now)",
         new="            pass",
-    ),
-    Mutant(
-        name="a pool grants one unit too many",
-        module=ledger,
-        old="pool.occupied + claim.units > pool.capacity:",
-        new="pool.occupied + claim.units > pool.capacity + 1:",
-    ),
-    Mutant(
-        name="a pool counts executions, not units",
-        module=ledger,
-        old="            pool.occupied += claim.units",
-        new="            pool.occupied += 1",
     ),
     Mutant(
         name="an effect goes out before its commit",

@@ -103,12 +103,6 @@ POOL_MUTANTS = (
         new="                if False:",
     ),
     Mutant(
-        name="who was behind a group that is looked at elsewhere is forgotten",
-        module=queues,
-        old="        if group.at is not None:\n            self.touched[group.at] = None\n        pool",
-        new="        pool",
-    ),
-    Mutant(
         name="a line's next is not looked at",
         module=queues,
         old="        if line.queue:\n            self._offer(line, now)",

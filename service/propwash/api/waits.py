@@ -7,7 +7,8 @@ from typing import assert_never
 from propwash.api.translate import CREATE_WAITS, clock, ending, standing
 from propwash.core.events import Deletion
 from propwash.core.model import Cleaning, Execution, Instant, Launching, Running, Trouble, Waiting
-from propwash.ports import Behind, Hold, Paused, PoolPlace, Silent, Wait
+from propwash.core.pool import Place as PoolPlace
+from propwash.ports import Behind, Hold, Paused, Silent, Wait
 
 UNSEEN = "the remote job cannot be observed, and counts as running"
 _HOLD_REASONS: dict[type[Hold], str] = {

@@ -24,9 +24,11 @@ else up; when the limit has room, the parked are looked at again. Within a limit
 
 **Long waits.** A group that goes from pool to pool may find, each time, that the others were faster; and a low priority
 may never be first. So each line's first is given a *mark* in each pool: ``PATIENCE`` times the pool's capacity, granted
-to others, for its part of the weights. When all its pools have passed the mark (or have room anyway), it is *senior*:
-room is kept for it, in order of seniority, in all of them. Seniors are in the same order everywhere, so that no two
-wait for each other. A claim with a weight is thus granted after a bounded turnover of its pools, whatever else comes.
+to whomever, for its part of the weights. Beyond the mark its wait is too long, unless its project has its part of the
+pool and is granted no more of it: then it waits in fairness. When its wait is too long in all its pools (or they have
+room anyway), it is *senior*: room is kept for it in all of them. Where seniors want the same pools, the earlier goes
+first, so that no two wait for each other. A claim with a weight is thus granted after a bounded turnover of its pools,
+whatever else comes.
 
 **What can never be granted** (a claim larger than its pool, or than a limit, since that was lowered; a pool that was
 removed) is set aside, keeps its place by arrival, and holds nobody up.
@@ -204,7 +206,9 @@ class Ledger:
             granted.append(waiter.uid)
             self._hold(waiter.uid, _Holder(waiter.project, waiter.domain, waiter.claims), now)
             for claim in waiter.claims:
-                self._pools[claim.pool].granted += claim.units
+                pool = self._pools[claim.pool]
+                pool.granted += claim.units
+                pool.accounts[waiter.project].granted += claim.units
             self._queues.leave(waiter, now)
             self._forget(waiter)
         return tuple(granted)

@@ -147,8 +147,10 @@ class Group:
         return line.order(now)
 
 
-Mark: TypeAlias = tuple[float, int, int, Line]
-"""Units granted, a serial number that keeps entries apart, the number of the line's first, and the line."""
+Mark: TypeAlias = tuple[float, int, int, Line, Account, float]
+"""Units that the pool will have granted, a serial number that keeps entries apart, the number of the line's first, the
+line; its project's account, and units that this will have been granted.
+"""
 
 
 @dataclass(slots=True, eq=False)

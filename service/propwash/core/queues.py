@@ -101,7 +101,7 @@ class Queues:
 
     def next(self, pool: Pool, now: Instant) -> Waiter | None:
         """Who is to be granted next of those that wait at a pool."""
-        self._promote(pool)
+        self._promote(pool, now)
         while (line := pool.senior) is not None and _has_room(line):
             if (scope := _limit_of(line)) is None:
                 return line.head
@@ -169,32 +169,36 @@ class Queues:
         line.overdue.clear()
         for pool, account in line.accounts:
             if account.share.weight:
-                parts = pool.weight / account.share.weight
-                self._put_mark(pool, line, pool.granted + PATIENCE * pool.spec.capacity * parts)
+                turns = PATIENCE * pool.spec.capacity
+                mark = pool.granted + turns * pool.weight / account.share.weight
+                self._put_mark(pool, line, account, mark, account.granted + turns)
 
-    def _put_mark(self, pool: Pool, line: Line, mark: float) -> None:
+    def _put_mark(self, pool: Pool, line: Line, account: Account, mark: float, own: float) -> None:
         line.marks[pool.spec.name] = mark
-        heappush(pool.marks, (mark, next(self._serials), line.head.number, line))
+        heappush(pool.marks, (mark, next(self._serials), line.head.number, line, account, own))
         if len(pool.marks) > 64 + 4 * len(pool.wanting):
             pool.marks = [one for one in pool.marks if _is_mark(pool, one)]
             heapify(pool.marks)
 
-    def _promote(self, pool: Pool) -> None:
+    def _promote(self, pool: Pool, now: Instant) -> None:
         """Make senior whose wait is too long."""
+        capacity = pool.spec.capacity
         while pool.marks and pool.marks[0][0] <= pool.granted:
             one = heappop(pool.marks)
-            line = one[3]
+            _, _, _, line, account, own = one
             if not _is_mark(pool, one) or line in self._seniors:
                 continue
-            line.overdue.add(pool.spec.name)
-            if all(
-                other.spec.name in line.overdue or units <= other.free(line) for other, _, units in line.wants
-            ):
-                self._seniors[line] = None
-                self._keep_room()
-            else:
-                # The others have not turned over enough yet: it is looked at again after another turn of this one.
-                self._put_mark(pool, line, pool.granted + max(1.0, pool.spec.capacity))
+            if account.granted >= own or not account.has_its_part(now, capacity, pool.weight):
+                line.overdue.add(pool.spec.name)
+                wants = line.wants
+                if all(
+                    other.spec.name in line.overdue or units <= other.free(line) for other, _, units in wants
+                ):
+                    self._seniors[line] = None
+                    self._keep_room()
+                    continue
+            # It has waited in fairness, or not yet in its other pools: another turn of this one.
+            self._put_mark(pool, line, account, pool.granted + max(1.0, capacity), own)
 
     def _wait_anew(self, line: Line) -> None:
         """Forget how long a line's first has waited."""
@@ -224,7 +228,7 @@ class Queues:
 
 def _is_mark(pool: Pool, one: Mark) -> bool:
     """Whether a mark still counts: its line's first is the same, and no limit has held it back since."""
-    mark, _, number, line = one
+    mark, _, number, line = one[:4]
     return line.marks.get(pool.spec.name) == mark and line.parked is None and line.head.number == number
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     # A line knows its accounts, and they know it.
     from propwash.core.lines import Line
 
-HALF_LIFE_S: Final = 60.0
+HALF_LIFE_S: Final = 300.0
 """After which half of what was used is forgotten."""
 ENTRY: Final = 0.25
 """How much of a unit that was just granted counts at once."""
@@ -48,6 +48,8 @@ class Account:
     at: Instant
     average: float = 0.0
     """Of the units held, at that instant."""
+    granted: int = 0
+    """Units, ever."""
     whole: Scope = field(default_factory=Scope)
     domains: dict[str, Scope] = field(default_factory=dict)
     lines: dict[Line, None] = field(default_factory=dict)
@@ -79,6 +81,10 @@ class Account:
     def settle(self) -> None:
         """Presume that it has long held what it holds: after a start, nothing else is known."""
         self.average = float(self.whole.held)
+
+    def has_its_part(self, now: Instant, capacity: int, weights: float) -> bool:
+        """Whether it used more, on average, than its part of the capacity by weight; weights are all active ones'."""
+        return self.averaged(now) * weights > self.share.weight * capacity
 
     def level(self, now: Instant, capacity: int) -> float:
         """Usage for each unit of weight, as a part of the capacity; inf without a weight."""

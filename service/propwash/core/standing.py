@@ -55,7 +55,7 @@ class Standing:
         if line is None or mine is None:
             return len(self._pool.wanting)
         index = self._index(line).get(waiter.uid, mine.size)
-        at = mine.base + index * mine.step
+        at = mine.base + (index * mine.step if index else 0.0)
         ahead = index
         for queue in self._queues:
             if queue is mine or queue.priority < mine.priority:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from propwash.core.events import AbortRequested
@@ -24,6 +23,7 @@ from propwash.core.names import remote_name
 from propwash.core.pool import Overclaimed
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
+from propwash.engine.decisions import Decisions
 from propwash.engine.dry_run import dry_run
 from propwash.engine.ids import new_uid
 from propwash.engine.journal import Journal
@@ -66,6 +66,7 @@ class Admission:
         budgets: Budgets,
         circuits: Circuits,
         journal: Journal,
+        decisions: Decisions,
         reconciler: Reconciler,
         ledger: Ledger,
         table: Table,
@@ -77,12 +78,12 @@ class Admission:
         self._budgets = budgets
         self._circuits = circuits
         self._journal = journal
+        self._decisions = decisions
         self._reconciler = reconciler
         self._ledger = ledger
         self._table = table
         self._waits = waits
         self._is_open = False
-        self._undecided: set[asyncio.Future[CommitResult]] = set()
 
     def open(self) -> None:
         """Take new work."""
@@ -91,12 +92,6 @@ class Admission:
     def close(self) -> None:
         """Take nothing new."""
         self._is_open = False
-
-    def abandon(self) -> None:
-        """Refuse what still waits for its commit, which nobody makes any more; a repeat finds out how it went."""
-        for decided in self._undecided:
-            if not decided.done():
-                decided.set_exception(NotAccepting("the server stopped before the commit was answered"))
 
     @property
     def is_accepting(self) -> bool:
@@ -200,7 +195,7 @@ class Admission:
     def _new_record(self, draft: Draft) -> Record:
         admitted = self._handlers.admit(draft.request, project=draft.name.project, domain=draft.name.domain)
         try:
-            self._ledger.check(admitted.claims)
+            self._ledger.check(admitted.claims, project=draft.name.project)
         except Overclaimed as error:
             raise Refused("CLAIM_TOO_LARGE", str(error)) from error
         now = self._clock.now()
@@ -232,31 +227,17 @@ class Admission:
         return replace(record, execution=record.execution.with_state(state))
 
     async def _insert(self, records: Sequence[Record]) -> CommitResult:
-        return await self._decision(lambda done: self._reconciler.insert(records, done))
+        return await self._decisions.of(lambda done: self._reconciler.insert(records, done))
 
     async def _bury(self, name: ExecutionName, message: str) -> CommitResult:
         self._check_accepting()
         group = (Bury(name=name, message=message, at=self._clock.now()),)
-        return await self._decision(lambda done: self._journal.append(group, done))
+        return await self._decisions.of(lambda done: self._journal.append(group, done))
 
     async def _flushed(self) -> None:
         """Return when all that was appended before this call is decided."""
         if not self._journal.is_idle:
-            await self._decision(lambda done: self._journal.append((), done))
-
-    async def _decision(self, begin: Callable[[Callable[[CommitResult], None]], None]) -> CommitResult:
-        decided: asyncio.Future[CommitResult] = asyncio.get_running_loop().create_future()
-
-        def done(result: CommitResult) -> None:
-            if not decided.done():
-                decided.set_result(result)
-
-        self._undecided.add(decided)
-        try:
-            begin(done)
-            return await decided
-        finally:
-            self._undecided.discard(decided)
+            await self._decisions.of(lambda done: self._journal.append((), done))
 
     async def _answer_repeats(self, drafts: Sequence[Draft], answers: dict[int, Record]) -> None:
         there = await self._store.get([draft.name for draft in drafts])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+from propwash.core import standing
 from propwash.core.effects import Effect
 from propwash.core.ledger import Ledger
 from propwash.core.model import Execution, Instant, Waiting
 from propwash.engine.admission import Admission
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
+from propwash.engine.decisions import Decisions
 from propwash.engine.dispatch import Dispatcher
 from propwash.engine.journal import Journal
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
+from propwash.engine.pools import PoolCatalogue
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.retention import purge_for_ever
 from propwash.engine.supervision import Supervisor
@@ -21,6 +24,9 @@ from propwash.engine.sweep import Sweeper
 from propwash.engine.table import Entry, Table
 from propwash.engine.waits import Waits
 from propwash.ports import Clock, Handlers, Instrument, Store
+
+POOLS_EVERY_S = 5.0
+"""How often the pools are reported."""
 
 
 class Engine:
@@ -41,7 +47,7 @@ class Engine:
         self._options = options
         self._supervisor = Supervisor()
         self._table = Table()
-        self._ledger = Ledger(options.pools)
+        self._ledger = Ledger()
         self._journal = Journal(
             store, clock, instrument, gather_s=options.gather_s, retry_s=options.commit_retry_s
         )
@@ -94,6 +100,17 @@ class Engine:
             budgets=budgets,
             circuits=circuits,
         )
+        self._decisions = Decisions()
+        self.pools = PoolCatalogue(
+            clock=clock,
+            store=store,
+            journal=self._journal,
+            decisions=self._decisions,
+            ledger=self._ledger,
+            reconciler=self._reconciler,
+            table=self._table,
+            configured=options.pool_specs(),
+        )
         self.executions = Admission(
             clock=clock,
             store=store,
@@ -101,6 +118,7 @@ class Engine:
             budgets=budgets,
             circuits=circuits,
             journal=self._journal,
+            decisions=self._decisions,
             reconciler=self._reconciler,
             ledger=self._ledger,
             table=self._table,
@@ -122,7 +140,9 @@ class Engine:
                     Entry(record.name, record.execution, record.version, None, is_catching_up=True)
                 )
                 self._instrument.stepped(record.name, None, None, record.execution, ())
-        self._ledger.take_up(sorted((entry.execution for entry in self._table), key=_waiting_since))
+        await self.pools.load()
+        rows = sorted((entry.execution for entry in self._table), key=_waiting_since)
+        self._ledger.take_up(rows, self._clock.now())
         self._journal.last_seq = await self._store.last_seq()
         self._supervisor.spawn(self._journal.run(), "journal", is_eternal=True)
         self._supervisor.spawn(self._reconciler.timers.run(), "timers", is_eternal=True)
@@ -137,6 +157,7 @@ class Engine:
         )
         self._supervisor.spawn(self._report_pools(), "pool report", is_eternal=True)
         self.executions.open()
+        self.pools.open()
 
     async def failed(self) -> None:
         """Wait until the engine can no longer work; raises supervision.TaskDied."""
@@ -148,6 +169,7 @@ class Engine:
         Nothing remote is killed: what runs goes on, and the next start takes it up.
         """
         self.executions.close()
+        self.pools.close()
         self._dispatcher.stop()
         self._reconciler.stop()
         self._observer.stop()
@@ -165,8 +187,9 @@ class Engine:
     async def stop(self) -> None:
         """End every task. What is in flight becomes doubt, which the next start resolves."""
         self.executions.close()
+        self.pools.close()
         await self._supervisor.close()
-        self.executions.abandon()
+        self._decisions.abandon()
 
     def _perform(self, entry: Entry, effect: Effect) -> None:
         self._dispatcher.perform(entry, effect)
@@ -176,11 +199,14 @@ class Engine:
 
     async def _report_pools(self) -> None:
         while True:
-            for view in self._ledger.views():
-                self._instrument.pool(
-                    pool=view.name, capacity=view.capacity, occupied=view.occupied, waiting=view.waiting
-                )
-            await self._clock.sleep_until(self._clock.now() + 1.0)
+            views = []
+            for name in tuple(self._ledger.pools):
+                if (pool := self._ledger.pools.get(name)) is not None:
+                    views.append(standing.view(pool))
+                    # A pool that many projects use takes its time.
+                    await asyncio.sleep(0)
+            self._instrument.pools(views)
+            await self._clock.sleep_until(self._clock.now() + POOLS_EVERY_S)
 
 
 def _waiting_since(execution: Execution) -> Instant:

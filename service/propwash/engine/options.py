@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from propwash.core.breaker import BreakerLimits
+from propwash.core.pool import PoolSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +21,8 @@ class RateLimit:
 class EngineOptions:
     """The engine's settings; durations in seconds. Raises ValueError where a value could not work."""
 
-    pools: Mapping[str, int] = field(default_factory=dict)
-    """Capacity in units by pool. Default none: only what claims a pool is limited."""
+    pools: Mapping[str, PoolSpec | int] = field(default_factory=dict)
+    """Pools and templates by name; a number is a capacity in units without limits. Default none."""
     gather_s: float = 0.003
     """How long a group commit gathers. Longer serves more with one fsync, and makes every answer wait that long."""
     commit_retry_s: float = 0.2
@@ -67,13 +68,24 @@ class EngineOptions:
                     raise ValueError(f"{name} must be positive, not {number}")
             if isinstance(value, RateLimit) and value.burst < 1:
                 raise ValueError(f"{name}.burst must be at least 1, not {value.burst}")
-        for pool, capacity in self.pools.items():
-            if capacity < 0:
-                raise ValueError(f"pools.{pool} must not be negative, not {capacity}")
+        self.pool_specs()
         if self.breaker_longest_s < self.breaker_first_s:
             raise ValueError(
                 f"breaker_longest_s must be at least breaker_first_s, not {self.breaker_longest_s}"
             )
+
+    def pool_specs(self) -> tuple[PoolSpec, ...]:
+        """The pools as the core takes them. Raises ValueError, naming the pool, for one that could not be kept."""
+        specs = []
+        for name, given in self.pools.items():
+            if isinstance(given, PoolSpec):
+                specs.append(given)
+                continue
+            try:
+                specs.append(PoolSpec(name=name, capacity=given))
+            except ValueError as error:
+                raise ValueError(f"pools.{name}: {error}") from None
+        return tuple(specs)
 
     @property
     def breaker_limits(self) -> BreakerLimits:

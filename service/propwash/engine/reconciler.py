@@ -13,7 +13,16 @@ from propwash.core import machine, timing
 from propwash.core.effects import Effect
 from propwash.core.events import Deleted, Event, Granted, Resumed, Ticked, Unsent, Verb
 from propwash.core.ledger import Ledger
-from propwash.core.model import Cleaning, CreateStatus, Done, Execution, ExecutionUid, Launching, Running
+from propwash.core.model import (
+    Cleaning,
+    CreateStatus,
+    Done,
+    Execution,
+    ExecutionUid,
+    Instant,
+    Launching,
+    Running,
+)
 from propwash.engine.journal import Journal
 from propwash.engine.table import Entry, Table
 from propwash.engine.timers import Timers
@@ -71,17 +80,21 @@ class Reconciler:
         """
         now = self._clock.now()
         entries = []
+        others: list[ExecutionUid] = []
         for record in records:
             entry = Entry(record.name, record.execution, 1, record.request, pending=1, is_stored=False)
             entries.append(entry)
             self._table.add(entry)
         for entry in entries:
             entry.execution, _ = machine.step(entry.execution, Ticked(), now)
-            if entry.execution.wants_tokens and self._ledger.request(
-                entry.execution.uid, entry.execution.plan.claims
-            ):
-                granted = Granted(attempt=entry.execution.attempt)
-                entry.execution, _ = machine.step(entry.execution, granted, now)
+            if not entry.execution.wants_tokens:
+                continue
+            for uid in self._ledger.request(entry.execution, now):
+                if uid == entry.execution.uid:
+                    event = Granted(attempt=entry.execution.attempt)
+                    entry.execution, _ = machine.step(entry.execution, event, now)
+                else:
+                    others.append(uid)
         group = tuple(
             Insert(record=Record(name=e.name, request=r.request, execution=e.execution, version=1))
             for e, r in zip(entries, records, strict=True)
@@ -103,6 +116,7 @@ class Reconciler:
                 self.pursue(entry)
 
         self._journal.append(group, decided)
+        self.grant(others)
 
     def resume(self) -> None:
         """Go on with what was loaded into the table, oldest first, and grant what room there is."""
@@ -110,7 +124,7 @@ class Reconciler:
             # What has been granted another's tokens meanwhile wants a create, and has none in flight.
             if entry.execution is loaded:
                 self.apply(entry, Resumed())
-        self._grant(self._ledger.grant_all())
+        self.grant(self._ledger.grant_all(self._clock.now()))
 
     def wake(self, uid: ExecutionUid) -> None:
         """An instant of the execution has come."""
@@ -147,7 +161,7 @@ class Reconciler:
             target.execution = after
             if machine.is_durable_change(before, after):
                 first.setdefault(after.uid, (target, before, cause))
-            for uid in self._moved_tokens(before, after):
+            for uid in self._moved_tokens(before, after, now):
                 granted = self._table.by_uid(uid)
                 if granted is not None:
                     work.append((granted, Granted(attempt=granted.execution.attempt)))
@@ -156,24 +170,25 @@ class Reconciler:
             return
         self._store(list(first.values()))
 
-    def _forget_refused(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            self._table.remove(entry)
-            self._grant(self._ledger.release(entry.execution.uid))
-
-    def _grant(self, uids: Iterable[ExecutionUid]) -> None:
+    def grant(self, uids: Iterable[ExecutionUid]) -> None:
+        """Step those whom the ledger has granted their claims."""
         for uid in uids:
             entry = self._table.by_uid(uid)
             if entry is not None:
                 self.apply(entry, Granted(attempt=entry.execution.attempt))
 
-    def _moved_tokens(self, before: Execution, after: Execution) -> tuple[ExecutionUid, ...]:
+    def _forget_refused(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._table.remove(entry)
+            self.grant(self._ledger.release(entry.execution.uid, self._clock.now()))
+
+    def _moved_tokens(self, before: Execution, after: Execution, now: Instant) -> tuple[ExecutionUid, ...]:
         granted: tuple[ExecutionUid, ...] = ()
         had_tokens = before.holds_tokens or before.wants_tokens
         if had_tokens and not (after.holds_tokens or after.wants_tokens):
-            granted += self._ledger.release(after.uid)
+            granted += self._ledger.release(after.uid, now)
         if after.wants_tokens and not before.wants_tokens:
-            granted += self._ledger.request(after.uid, after.plan.claims)
+            granted += self._ledger.request(after, now)
         return granted
 
     def _store(self, steps: list[tuple[Entry, Execution, Event]]) -> None:

@@ -18,14 +18,16 @@ from propwash.core.model import (
     Running,
     Waiting,
 )
-from propwash.core.pool import merged
+from propwash.core.pool import Place
+from propwash.core.standing import Standing
 from propwash.engine.budgets import CLASSES, Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.dispatch import Dispatcher
 from propwash.engine.snapshot import Snapshot
 from propwash.engine.table import Entry, Table
-from propwash.ports import Behind, Clock, Hold, Paused, PoolPlace, Record, Silent, Wait
+from propwash.ports import Behind, Clock, Hold, Paused, Record, Silent, Wait
 
+MOST_STANDINGS = 1000
 SHORT_S = 1.0
 """A wait for the rate that nobody needs to be told of."""
 
@@ -49,7 +51,7 @@ class Waits:
         self._budgets = budgets
         self._circuits = circuits
         self._dispatcher = dispatcher
-        self._positions = Snapshot(clock, ledger.positions)
+        self._standings: dict[str, Snapshot[Standing]] = {}
 
     def of(self, record: Record) -> Wait | None:
         """See ports.Executions."""
@@ -75,22 +77,22 @@ class Waits:
             case _:
                 assert_never(execution.state)
 
-    def _places(self, execution: Execution) -> tuple[PoolPlace, ...]:
-        positions, places = self._positions.value(), []
-        for claim in merged(execution.plan.claims):
-            view = self._ledger.view(claim.pool)
-            position = positions.get(claim.pool, {}).get(execution.uid, view.waiting)
-            places.append(
-                PoolPlace(
-                    pool=claim.pool,
-                    units=claim.units,
-                    position=min(position, view.waiting),
-                    waiting=view.waiting,
-                    occupied=view.occupied,
-                    capacity=view.capacity,
-                )
+    def _places(self, execution: Execution) -> tuple[Place, ...]:
+        waiter = self._ledger.waiter(execution.uid)
+        return (
+            () if waiter is None else tuple(self._standing(one.pool).place(waiter) for one in waiter.claims)
+        )
+
+    def _standing(self, pool: str) -> Standing:
+        snapshot = self._standings.get(pool)
+        if snapshot is None:
+            # One that nobody waits for any more is dropped with the others, before there are too many.
+            if len(self._standings) >= MOST_STANDINGS:
+                self._standings.clear()
+            snapshot = self._standings[pool] = Snapshot(
+                self._clock, lambda: Standing(self._ledger.pools[pool], self._clock.now())
             )
-        return tuple(places)
+        return snapshot.value()
 
     def _wait(self, entry: Entry, verb: Verb, not_before: Instant) -> Wait:
         deleted = entry.deleted

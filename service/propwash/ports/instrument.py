@@ -11,6 +11,7 @@ from propwash.core.model import (
     Execution,
     Fault,
 )
+from propwash.core.pool import PoolView
 from propwash.ports.records import ExecutionName
 
 
@@ -45,8 +46,8 @@ class Instrument(Protocol):
     def lagged(self, seconds: float) -> None:
         """How late the loop was at one beat."""
 
-    def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
-        """A pool's occupancy changed."""
+    def pools(self, views: Sequence[PoolView]) -> None:
+        """How all pools stand, every few seconds; one that is not named is not there any more."""
 
     def breaker(
         self,

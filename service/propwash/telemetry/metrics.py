@@ -26,8 +26,10 @@ from propwash.core.model import (
     Phase,
     Running,
 )
+from propwash.core.pool import PoolView
 from propwash.ports import ExecutionName
 from propwash.telemetry.lines import log, say
+from propwash.telemetry.pools import PoolMetrics
 
 LIVE_PHASES = tuple(phase for phase in Phase if not phase.is_terminal)
 FINAL_PHASES = tuple(phase for phase in Phase if phase.is_terminal)
@@ -102,9 +104,7 @@ class Telemetry:
         self._commit_size = self._histogram("store_commit_changes", "Changes in one commit.", buckets=_SIZES)
         self._commit_failures = self._counter("store_commit_failures", "Group commits that failed.")
         self._lag = self._histogram("loop_lag_seconds", "How late the loop was at a beat.")
-        self._pool_capacity = self._gauge("pool_capacity", "Units of a pool.", "pool")
-        self._pool_occupied = self._gauge("pool_occupied", "Units of a pool that are held.", "pool")
-        self._pool_waiting = self._gauge("pool_waiting", "Executions that wait for a pool.", "pool")
+        self._pools = PoolMetrics(self.registry, most=MAX_LABEL_VALUES)
         self._breaker_open = self._gauge(
             "breaker_open", "1 while a connection's breaker holds calls back.", "handler", "connection"
         )
@@ -271,12 +271,9 @@ class Telemetry:
         """Part of ports.Instrument."""
         self._lag.observe(seconds)
 
-    def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
+    def pools(self, views: Sequence[PoolView]) -> None:
         """Part of ports.Instrument."""
-        kept = self._bounded("pool", pool)
-        self._pool_capacity.labels(kept).set(capacity)
-        self._pool_occupied.labels(kept).set(occupied)
-        self._pool_waiting.labels(kept).set(waiting)
+        self._pools.report(views, now=self._now())
 
     def breaker(
         self,
