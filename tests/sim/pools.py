@@ -86,7 +86,8 @@ class PoolWorld:
                 number += 1
         if not self.is_calm:
             for _ in range(rng.randint(1, 8)):
-    X
+                act = rng.choice((self._configure, self._configure, self._remove, self._crash))
+                self._at(self.now + rng.uniform(0, 300), act, act.__name__)
             # All is there again in the end, large enough for everybody.
             self._at(self.now + 400.0, self._restore, "restore")
         steps = 0
@@ -100,7 +101,9 @@ class PoolWorld:
             if steps > 20_000:
                 self.invariants.fail("everything ends", f"{len(self.rows)} are left after {steps} steps")
         if self.rows:
-            self.invariants.fail("no starvation", f"{sorted(self.rows)} are left, and nothing more will happen")
+            self.invariants.fail(
+                "no starvation", f"{sorted(self.rows)} are left, and nothing more will happen"
+            )
         for name, pool in self.ledger.pools.items():
             if pool.occupied or pool.wanting or pool.holding:
                 self.invariants.fail("no token leaks", f"pool {name} has {pool.occupied} units occupied")
@@ -212,6 +215,7 @@ class PoolWorld:
         self.ledger = Ledger(self.specs.values())
         self.ledger.take_up(sorted(self.rows.values(), key=lambda row: _since(row)), self.now)
         self._granted(self.ledger.grant_all(self.now))
+
 
 def _since(row: Execution) -> float:
     return row.state.since if isinstance(row.state, Waiting) else 0.0
