@@ -15,7 +15,6 @@ import uvloop
 
 from propwash.core import machine
 from propwash.core.events import Created, Event, Granted, Observed, Ticked
-from propwash.core.ledger import Ledger
 from propwash.core.model import (
     Claim,
     Execution,
@@ -25,7 +24,6 @@ from propwash.core.model import (
     Policy,
     Queued,
     RemotePhase,
-    Waiting,
 )
 from propwash.engine.clock import SystemClock
 from propwash.engine.engine import Engine
@@ -39,6 +37,7 @@ from propwash.sdk.testing import ToyHandler, ToySystem
 from propwash.store.sqlite import SqliteStore
 from propwash.telemetry import Telemetry
 from tests.bench.flyte_calls import flyte_creates, flyte_gets
+from tests.bench.pools import grant_costs
 
 RUNS = 3
 
@@ -72,29 +71,6 @@ def core_steps() -> tuple[str, float]:
         for now, event in enumerate(events):
             execution, _ = machine.step(execution, event, float(now))
     return "core steps/s", count * len(events) / (perf_counter() - began)
-
-
-def ledger_grants() -> tuple[str, float]:
-    """Grants from a pool in which 50,000 wait."""
-    waiting = [_execution(number).with_state(Waiting(since=0.0)) for number in range(50_000)]
-    ledger = Ledger.of_rows({"p": 100}, waiting)
-    granted = list(ledger.grant_all())
-    count = 20_000
-    began = perf_counter()
-    for number in range(count):
-        granted.extend(ledger.release(granted[number]))
-    return "pool grants/s with 50,000 waiting", count / (perf_counter() - began)
-
-
-def queue_counts() -> tuple[str, float]:
-    """Positions of all 10,000 that wait for a pool, which the engine counts at most once a second."""
-    waiting = [_execution(number).with_state(Waiting(since=0.0)) for number in range(10_000)]
-    ledger = Ledger.of_rows({"p": 0}, waiting)
-    count = 200
-    began = perf_counter()
-    for _ in range(count):
-        ledger.positions()
-    return "counts/s of a queue of 10,000", count / (perf_counter() - began)
 
 
 async def store_commits() -> tuple[str, float]:
@@ -165,8 +141,6 @@ def main() -> None:
     """Run every measurement."""
     measurements: list[Callable[[], tuple[str, float] | Awaitable[tuple[str, float]]]] = [
         core_steps,
-        ledger_grants,
-        queue_counts,
         store_commits,
         engine_runs,
         flyte_creates,
@@ -179,6 +153,7 @@ def main() -> None:
             figures.append(uvloop.run(_awaited(answer)) if isinstance(answer, Awaitable) else answer)
         name = figures[0][0]
         print(f"{name:42} {max(rate for _, rate in figures):12,.0f}")
+    grant_costs()
 
 
 async def _awaited(answer: Awaitable[tuple[str, float]]) -> tuple[str, float]:

@@ -21,20 +21,20 @@ POOL_MUTANTS = (
     Mutant(
         name="an execution is granted when one of its pools has room",
         module=queues,
-        old="        if units > pool.free(line):",
-        new="        if units > pool.free(line) and pool is here:",
+        old="            full = full or pool",
+        new="            continue",
     ),
     Mutant(
         name="a limit of a project is not kept",
         module=queues,
-        old="            (account.whole, share.limit),",
-        new="            (account.whole, None),",
+        old="        if share.limit is not None and not _is",
+        new="        if False and not _is",
     ),
     Mutant(
         name="a limit of a namespace is not kept",
         module=queues,
-        old="            (account.domain(line.domain), share.namespace_limit),",
-        new="            (account.domain(line.domain), None),",
+        old="        if share.namespace_limit is not None:",
+        new="        if False:",
     ),
     Mutant(
         name="a limit of a namespace holds for the whole project",
@@ -63,7 +63,7 @@ POOL_MUTANTS = (
     Mutant(
         name="small claims pass a large one within a limit",
         module=queues,
-        old="other.head.number < head.number for other in scope.parked",
+        old="other.head.number < number for other in scope.parked",
         new="False for other in scope.parked",
     ),
     Mutant(
@@ -75,8 +75,8 @@ POOL_MUTANTS = (
     Mutant(
         name="small claims of several pools pass a large one of one",
         module=queues,
-        old="        if before is not None and before is not line.group and before.order(now) < line.order(now):",
-        new="        if False:",
+        old="            if before is not None and before is not line.group",
+        new="            if False",
     ),
     Mutant(
         name="no wait is ever too long",

@@ -49,7 +49,7 @@ from propwash.core.queues import Queues
 from propwash.core.shares import Account
 
 MOST_IDLE: Final = 256
-"""Accounts of projects that neither hold nor want anything that are kept in a pool, at most."""
+"""Accounts of projects that neither hold nor want anything that a pool keeps when it has too many."""
 NEGLIGIBLE: Final = 0.01
 """Units of average use that are not worth keeping."""
 
@@ -312,9 +312,10 @@ class Ledger:
             return
         if not (pool.holding or pool.wanting or name in self._specs):
             del self._pools[name]
-        elif len(pool.accounts) > MOST_IDLE:
+        elif len(pool.accounts) > pool.most_accounts:
             idle = [account for account in pool.accounts.values() if not account.is_active]
             idle.sort(key=lambda account: account.averaged(now))
             for place, account in enumerate(idle, start=1):
-                if place > MOST_IDLE // 2 or account.averaged(now) < NEGLIGIBLE:
+                if place > MOST_IDLE or account.averaged(now) < NEGLIGIBLE:
                     del pool.accounts[account.project]
+            pool.most_accounts = 2 * len(pool.accounts) + MOST_IDLE

@@ -106,25 +106,34 @@ class Line:
     overdue: set[str] = field(default_factory=set)
     """The pools in which it has."""
     entry: object = None
+    head: Waiter = field(init=False)
+    """The first."""
+    wants: tuple[tuple[Pool, Account, int], ...] = ()
+    """What the first claims: pool, its project's account there, units."""
+    _stood: tuple[Instant, Order] | None = None
 
-    @property
-    def head(self) -> Waiter:
-        """The first."""
-        return next(iter(self.queue.values()))
-
-    @property
-    def wants(self) -> tuple[tuple[Pool, Account, int], ...]:
-        """What its first claims: pool, its project's account there, units. Pools and claims are both by name."""
+    def has_head(self) -> None:
+        """Look who is first, when another is."""
+        self.head = next(iter(self.queue.values()))
+        # Pools and claims are both by name.
         pairs = zip(self.accounts, self.head.claims, strict=True)
-        return tuple((pool, account, claim.units) for (pool, account), claim in pairs)
+        self.wants = tuple((pool, account, claim.units) for (pool, account), claim in pairs)
+        self._stood = None
 
     def level(self, now: Instant) -> float:
         """The highest of its project in the pools that it wants: its dominant share, for its weight."""
-        return max(account.level(now, pool.spec.capacity) for pool, account in self.accounts)
+        return max([account.level(now, pool.spec.capacity) for pool, account in self.accounts])
 
     def order(self, now: Instant) -> Order:
         """Where its first stands."""
-        return -self.priority, told(self.level(now), now), self.head.number
+        # Asked for several times in one decision.
+        if self._stood is None or self._stood[0] != now:
+            self._stood = now, (-self.priority, told(self.level(now), now), self.head.number)
+        return self._stood[1]
+
+    def stands_anew(self) -> None:
+        """Its project's level has changed."""
+        self._stood = None
 
 
 @dataclass(slots=True, eq=False)
@@ -168,6 +177,8 @@ class Pool:
     holding: dict[ExecutionUid, int] = field(default_factory=dict)
     wanting: dict[ExecutionUid, Waiter] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
+    most_accounts: int = 256
+    """When there are more, those that have faded are forgotten."""
     groups: Heap[Group] = field(default_factory=Heap)
     """Those that wait here, as here is no room for their first."""
     marks: list[Mark] = field(default_factory=list)
@@ -195,4 +206,6 @@ class Pool:
         """Change an account of it, and keep its weight."""
         before = account.share.weight if account.is_active else 0.0
         change()
+        for line in account.lines:
+            line.stands_anew()
         self.weight += (account.share.weight if account.is_active else 0.0) - before

@@ -126,6 +126,7 @@ class Queues:
 
     def _offer(self, line: Line, now: Instant) -> None:
         """A line has a new first, or is held back no more: have it looked at."""
+        line.has_head()
         self._mark(line)
         group = line.group
         group.lines.put(line, now)
@@ -239,30 +240,34 @@ def _has_room(line: Line) -> bool:
 
 def _limit_of(line: Line) -> Scope | None:
     """The scope whose limit holds a line's first back. Within a limit nobody passes an earlier one."""
-    head = line.head
     for _, account, units in line.wants:
         share = account.share
-        for scope, limit in (
-            (account.whole, share.limit),
-            (account.domain(line.domain), share.namespace_limit),
-        ):
-            if limit is None:
-                continue
-            if scope.held + units > limit or any(
-                other.priority >= line.priority and other.head.number < head.number for other in scope.parked
-            ):
+        if share.limit is not None and not _is_within(line, units, account.whole, share.limit):
+            return account.whole
+        if share.namespace_limit is not None:
+            scope = account.domain(line.domain)
+            if not _is_within(line, units, scope, share.namespace_limit):
                 return scope
     return None
 
 
+def _is_within(line: Line, units: int, scope: Scope, limit: int) -> bool:
+    number = line.head.number
+    return scope.held + units <= limit and not any(
+        other.priority >= line.priority and other.head.number < number for other in scope.parked
+    )
+
+
 def _full(line: Line, here: Pool, now: Instant) -> Pool | None:
     """The pool that has no room for a line's first, or in which another goes before it; here before the others."""
-    for pool, _, units in sorted(line.wants, key=lambda want: want[0] is not here):
+    full = None
+    for pool, _, units in line.wants:
         if units > pool.free(line):
-            return pool
-        if pool is here:
-            continue
-        before = pool.groups.first(now)
-        if before is not None and before is not line.group and before.order(now) < line.order(now):
-            return pool
-    return None
+            if pool is here:
+                return here
+            full = full or pool
+        elif pool is not here and full is None:
+            before = pool.groups.first(now)
+            if before is not None and before is not line.group and before.order(now) < line.order(now):
+                full = pool
+    return full
