@@ -1,5 +1,5 @@
-"""What a grant costs with many waiters: 100 pools, 500 projects of different weights, three priorities, claims of one or
-two pools and one to four units. Every end frees units, has those granted that are next, and is followed by another
+"""What a grant costs with many waiters: 100 pools, 500 projects of different weights, three priorities, claims of one
+or two pools and one to four units. Every end frees units, has those granted that are next, and is followed by another
 arrival, so that as many wait at the end as at the beginning.
 """
 
