@@ -46,6 +46,7 @@ from propwash.ports import (
     Scope,
     SnapshotPart,
     StoredChange,
+    StoredPool,
     Wait,
 )
 from tests.api.api_fake_host import NOW, FakeHandlers
@@ -115,6 +116,10 @@ class FakeStore:
         kept = (row for row in rows if bound is None or _place(row) < bound)
         fits = (row for row in kept if _is_in(row, scope) and (where is None or _holds(where, row)))
         return list(itertools.islice(fits, limit))
+
+    async def load_pools(self) -> Sequence[StoredPool]:
+        """Not for the API."""
+        return ()
 
     async def load_active(self) -> AsyncIterator[Sequence[Record]]:
         """Not for the API."""
@@ -280,6 +285,7 @@ class FakeExecutions:
             project=name.project,
             domain=name.domain,
             policy=draft.policy,
+            priority=draft.priority,
         )
         execution = Execution(
             uid=ExecutionUid(f"{number:026d}"),

@@ -34,13 +34,14 @@ from propwash.core.model import (
     Trouble,
     Waiting,
 )
+from propwash.core.pool import Block, Place
 from propwash.pb.v1.execution_service_pb2 import (
     BatchGetExecutionsRequest,
     GetExecutionRequest,
     ListExecutionsRequest,
     WaitExecutionRequest,
 )
-from propwash.ports import Behind, Hold, Paused, PoolPlace, Silent, Wait
+from propwash.ports import Behind, Hold, Paused, Silent, Wait
 from tests.api.api_world import PARENT, World, create, full
 
 SLOW_DOWN = Fault(kind=FaultKind.THROTTLED, reason="TOO_MANY_CALLS", message="slow down")
@@ -95,10 +96,9 @@ def cleaning(fault: Fault | None = None, *, then: Outcome | Retry = ABORTED) -> 
     )
 
 
-def place(pool: str, **more: int) -> PoolPlace:
-    return PoolPlace(
-        pool=pool, **{"units": 1, "position": 1, "waiting": 1, "occupied": 1, "capacity": 1, **more}
-    )
+def place(pool: str, block: Block = Block.CAPACITY, **more: int) -> Place:
+    numbers = {"units": 1, "position": 1, "waiting": 1, "occupied": 1, "capacity": 1, **more}
+    return Place(pool=pool, block=block, **numbers)
 
 
 CLEANUP = "ends as ABORTED (enough); cleanup pending since 1970-01-01T00:01:00Z: "
@@ -109,20 +109,60 @@ HELD_BY_BREAKER = (
 
 
 @pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (
+            place("X", Block.TURN, units=4, position=3, waiting=17, occupied=10, capacity=12),
+            "4 units of pool X: position 3 of 17, 10 of 12 units are held",
+        ),
+        (
+            place("X", Block.CAPACITY, units=4, waiting=17, occupied=10, capacity=12),
+            "4 units of pool X: position 1 of 17, 10 of 12 units are held",
+        ),
+        (
+            place("X", Block.PROJECT_LIMIT, position=2, waiting=9, occupied=6, capacity=12, limit=6),
+            "1 unit of pool X: position 2 of 9, its project has no room for it within the 6 units that it may have",
+        ),
+        (
+            place("X", Block.NAMESPACE_LIMIT, waiting=9, occupied=6, capacity=12, limit=1),
+            "1 unit of pool X: position 1 of 9, its project has no room for it within the 1 unit that it may have "
+            "in this domain",
+        ),
+        (
+            place("X", Block.OTHER_POOL, waiting=9, occupied=6, capacity=12),
+            "1 unit of pool X: position 1 of 9, 6 of 12 units are held, but another pool that it claims has no room",
+        ),
+        (
+            place("X", Block.TOO_LARGE, units=4, capacity=2),
+            "4 units of pool X: the claim is larger than the pool since its capacity was lowered to 2",
+        ),
+        (
+            place("X", Block.TOO_LARGE, units=4, capacity=12),
+            "4 units of pool X: the claim is larger than what its project may have since a limit was lowered",
+        ),
+        (place("X", Block.REMOVED, units=4), "4 units of pool X: the pool was removed"),
+    ],
+)
+def test_every_reason_why_a_claim_is_not_granted(where: Place, message: str) -> None:
+    waiting = execution(Waiting(since=0.0), Claim(pool="X", units=where.units))
+    assert told(waiting, Wait(pools=(where,))) == ("WAITING_FOR_POOLS", f"waits for {message}")
+
+
+@pytest.mark.parametrize(
     ("one", "wait", "reason", "message"),
     [
         (
             execution(Waiting(since=0.0)),
             Wait(pools=(place("warehouse", units=2, position=3, waiting=17, occupied=10, capacity=10),)),
             "WAITING_FOR_POOLS",
-            "waits for 2 units of pool warehouse: position 3 of 17, 10 of 10 units taken",
+            "waits for 2 units of pool warehouse: position 3 of 17, 10 of 10 units are held",
         ),
         (
             execution(Waiting(since=0.0)),
             Wait(pools=(place("a"), place("b", capacity=4))),
             "WAITING_FOR_POOLS",
-            "waits for 1 unit of pool a: position 1 of 1, 1 of 1 units taken; "
-            "1 unit of pool b: position 1 of 1, 1 of 4 units taken",
+            "waits for 1 unit of pool a: position 1 of 1, 1 of 1 units are held; "
+            "1 unit of pool b: position 1 of 1, 1 of 4 units are held",
         ),
         (
             launching(CreateStatus.SENT),
@@ -253,7 +293,7 @@ async def test_get_and_wait_tell_it_and_lists_tell_what_is_stored(world: World) 
     name = parse_name(full("a"))
     world.executions.move(name, Waiting(since=0.0))
     world.executions.waiting[name] = Wait(pools=(place("p", position=2, waiting=5),))
-    said = "waits for 1 unit of pool p: position 2 of 5, 1 of 1 units taken"
+    said = "waits for 1 unit of pool p: position 2 of 5, 1 of 1 units are held"
     got = await world.stub.GetExecution(GetExecutionRequest(name=made.name))
     batch = await world.stub.BatchGetExecutions(BatchGetExecutionsRequest(parent=PARENT, names=[made.name]))
     waited = await world.stub.WaitExecution(

@@ -18,13 +18,13 @@ from propwash.core.model import (
     Running,
     Waiting,
 )
-from propwash.core.pool import merged
+from propwash.core.pool import Block, Place, merged
 from propwash.engine.budgets import CLASSES, Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.dispatch import Dispatcher
 from propwash.engine.snapshot import Snapshot
 from propwash.engine.table import Entry, Table
-from propwash.ports import Behind, Clock, Hold, Paused, PoolPlace, Record, Silent, Wait
+from propwash.ports import Behind, Clock, Hold, Paused, Record, Silent, Wait
 
 SHORT_S = 1.0
 """A wait for the rate that nobody needs to be told of."""
@@ -75,19 +75,20 @@ class Waits:
             case _:
                 assert_never(execution.state)
 
-    def _places(self, execution: Execution) -> tuple[PoolPlace, ...]:
+    def _places(self, execution: Execution) -> tuple[Place, ...]:
         positions, places = self._positions.value(), []
         for claim in merged(execution.plan.claims):
             view = self._ledger.view(claim.pool)
             position = positions.get(claim.pool, {}).get(execution.uid, view.waiting)
             places.append(
-                PoolPlace(
+                Place(
                     pool=claim.pool,
                     units=claim.units,
                     position=min(position, view.waiting),
                     waiting=view.waiting,
                     occupied=view.occupied,
                     capacity=view.capacity,
+                    block=Block.CAPACITY if position == 1 else Block.TURN,
                 )
             )
         return tuple(places)

@@ -66,7 +66,7 @@ from propwash.ports.store import (
     StoreTooNew,
     StoreUnavailable,
 )
-from propwash.ports.waits import Behind, Hold, Paused, PoolPlace, Silent, Wait
+from propwash.ports.waits import Behind, Hold, Paused, Silent, Wait
 
 __all__ = [
     "NO_SECRETS",
@@ -112,7 +112,6 @@ __all__ = [
     "PoolExists",
     "PoolHolder",
     "PoolInUse",
-    "PoolPlace",
     "PoolStatus",
     "PoolWaiter",
     "Pools",

@@ -7,20 +7,7 @@ from typing import TypeAlias
 
 from propwash.core.events import Deletion
 from propwash.core.model import Fault, Instant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolPlace:
-    """A place in the queue of a pool; capacity and occupied are units, position and waiting executions."""
-
-    pool: str
-    units: int
-    """What it wants."""
-    position: int
-    """From 1."""
-    waiting: int
-    occupied: int
-    capacity: int
+from propwash.core.pool import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +45,7 @@ Hold: TypeAlias = Silent | Paused | Behind
 class Wait:
     """What an execution waits for, besides what its state tells."""
 
-    pools: tuple[PoolPlace, ...] = ()
+    pools: tuple[Place, ...] = ()
     hold: Hold | None = None
     retry_at: Instant | None = None
     """When it is to be called for again, where that is not yet."""
