@@ -99,7 +99,7 @@ def waiter_message(waiter: PoolWaiter) -> pb.PoolWaiter:
         position=place.position,
         block=_BLOCKS[place.block],
         limit=place.limit,
-        message=f"waits for {place_message(place)}",
+        message=place_message(place),
     )
     fill_instant(made.wait_start_time, waiter.since)
     return made

@@ -37,15 +37,15 @@ def told(execution: Execution, wait: Wait | None) -> tuple[str, str]:
 
 def _waiting(execution: Execution, wait: Wait) -> tuple[str, str]:
     reason, message = standing(execution)
-    return reason, f"waits for {'; '.join(map(place_message, wait.pools))}" if wait.pools else message
+    return reason, f"waits for {'; '.join(map(_place, wait.pools))}" if wait.pools else message
+
+
+def _place(place: Place) -> str:
+    return f"{_units(place.units)} of pool {place.pool}: {place_message(place)}"
 
 
 def place_message(place: Place) -> str:
-    """What a claim waits for, and why it is not granted now."""
-    return f"{_units(place.units)} of pool {place.pool}: {_block(place)}"
-
-
-def _block(place: Place) -> str:
+    """Where a claim stands, and why it is not granted now."""
     queue = f"position {place.position} of {place.waiting}"
     taken = f"{place.occupied} of {place.capacity} units are held"
     match place.block:

@@ -425,7 +425,7 @@ class PoolWaiter(_message.Message):
     limit: _builtins.int
     """The limit that it has met, with PROJECT_LIMIT and NAMESPACE_LIMIT."""
     message: _builtins.str
-    """The same for people, as in the execution's own message."""
+    """The same for people, in the words of the execution's own message."""
     @_builtins.property
     def wait_start_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it waits."""
