@@ -47,6 +47,7 @@ class FakePools:
     gate: asyncio.Event | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a change is on its way."""
+    _writer: asyncio.Lock = field(default_factory=asyncio.Lock)
     changes: int = 0
     based_on: list[int | None] = field(default_factory=list)
     """The versions that were given."""
@@ -158,10 +159,11 @@ class FakePools:
         if not self.is_accepting:
             raise NotAccepting("the engine drains")
         self.begun.set()
-        await asyncio.sleep(0)
-        if self.gate is not None:
-            await self.gate.wait()
-        self.changes += 1
+        async with self._writer:
+            await asyncio.sleep(0)
+            if self.gate is not None:
+                await self.gate.wait()
+            self.changes += 1
 
     async def _store(self, pool: StoredPool) -> PoolStatus:
         name = pool.spec.name

@@ -205,3 +205,31 @@ async def test_a_removal_is_based_on_the_change_before_it(world: World) -> None:
     await changing_now
     assert (await removing).reason == "ETAG_MISMATCH"
     assert (await get(world)).capacity == 3
+
+
+async def test_a_change_whose_caller_has_left_goes_before_the_next(world: World) -> None:
+    await create(world)
+    gate = world.pools.gate = asyncio.Event()
+    world.pools.begun.clear()
+    left = asyncio.ensure_future(world.pools.update(PoolSpec(name="p", capacity=3), version=1))
+    await world.pools.begun.wait()
+    world.pools.begun.clear()
+    late = asyncio.ensure_future(refused(world.pool_stub.UpdatePool(changing(description="late"))))
+    await world.pools.begun.wait()
+    gate.set()
+    await left
+    refusal = await late
+    assert (refusal.code, refusal.reason, refusal.retry_after_s) == ("UNAVAILABLE", "POOL_CHANGING", 0.1)
+    again = await update(world, description="late")
+    assert (again.capacity, again.description) == (3, "late")
+
+
+async def test_a_caller_that_leaves_holds_nobody_up(world: World) -> None:
+    await create(world)
+    world.pools.gate = asyncio.Event()
+    world.pools.begun.clear()
+    leaving = world.pool_stub.UpdatePool(changing(capacity=3))
+    await world.pools.begun.wait()
+    leaving.cancel()
+    world.pools.gate.set()
+    assert (await update(world, description="next")).description == "next"

@@ -102,10 +102,10 @@ class PoolService(pool_service_pb2_grpc.PoolServiceServicer):
         self._permit("UpdatePool", context)
         if not request.HasField("pool"):
             raise invalid("pool", "is required", Reason.FIELD_REQUIRED)
-        name = parse_pool(request.pool.name, "pool.name")
+        name, etag = parse_pool(request.pool.name, "pool.name"), request.pool.etag
         async with self._changing:
-            with _faults(name, "pool.name"):
-                status = self._based_on(name, request.pool.etag, "pool.name")
+            with _faults(name, "pool.name", has_etag=bool(etag)):
+                status = self._based_on(name, etag, "pool.name")
                 spec = changed(status.spec, request)
                 if status.view.is_removed:
                     raise _fault(Reason.POOL_REMOVED, name, "pool.name", "was removed: create it anew")
@@ -116,7 +116,7 @@ class PoolService(pool_service_pb2_grpc.PoolServiceServicer):
         self._permit("DeletePool", context)
         name = parse_pool(request.name)
         async with self._changing:
-            with _faults(name, "name"):
+            with _faults(name, "name", has_etag=bool(request.etag)):
                 status = self._based_on(name, request.etag, "name")
                 if status.view.is_removed:
                     return pool_message(status)
@@ -174,7 +174,7 @@ def _page(
 
 
 @contextmanager
-def _faults(name: str, path: str) -> Iterator[None]:
+def _faults(name: str, path: str, *, has_etag: bool = False) -> Iterator[None]:
     """What the port refuses, as ApiErrors that name the field at path."""
     try:
         yield
@@ -183,7 +183,10 @@ def _faults(name: str, path: str) -> Iterator[None]:
     except PoolExists as error:
         raise _fault(Reason.POOL_EXISTS, name, path, "exists") from error
     except PoolConflict as error:
-        raise _mismatch(name, path) from error
+        if has_etag:
+            raise _mismatch(name, path) from error
+        # One whose caller has left; what it makes of the pool is what this one is to be based on.
+        raise _fault(Reason.POOL_CHANGING, name, path, "is being changed by somebody else") from error
     except PoolConfigured as error:
         said = "stands in the configuration, and is removed there"
         raise _fault(Reason.POOL_CONFIGURED, name, path, said) from error

@@ -156,6 +156,12 @@ class Reason(enum.Enum):
     LOGS_NOT_OFFERED = Row(StatusCode.UNIMPLEMENTED, "", "The execution's handler does not offer logs.")
     RESULTS_NOT_OFFERED = Row(StatusCode.UNIMPLEMENTED, "", "The execution's handler does not offer results.")
     METHOD_UNKNOWN = Row(StatusCode.UNIMPLEMENTED, "", "The server has no such method.")
+    POOL_CHANGING = Row(
+        _UNAVAILABLE,
+        "name, pool.name",
+        "Another change of the pool is on its way; nothing was changed by this one.",
+        0.1,
+    )
     NOT_ACCEPTING = Row(
         _UNAVAILABLE,
         "",
