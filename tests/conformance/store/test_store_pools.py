@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from propwash.core.pool import MOST_UNITS, PoolSpec, ProjectShare
-from propwash.ports import Bury, Committed, DropPool, Duplicate, Insert, PutPool, Stale, Store, StoredPool
+from propwash.ports import (
+    Bury,
+    Committed,
+    DropPool,
+    Duplicate,
+    Insert,
+    PutPool,
+    Stale,
+    Store,
+    StoredPool,
+    StoreUnavailable,
+)
 from tests.conformance.store.store_records import (
     AT,
     RUNNING,
@@ -235,3 +247,28 @@ async def test_who_was_superseded_changes_no_pool(world: World) -> None:
     results = await world.store.commit([(put_(version=2),), (DropPool(name="p", expected_version=1),)], at=AT)
     assert results == [Stale(index=0), Stale(index=0)]
     assert list(await (await world.reopen()).load_pools()) == [pool()]
+
+
+async def test_of_many_who_change_one_version_at_once_one_does(store: Store) -> None:
+    await commit(store, (put_(),))
+    results = await asyncio.gather(
+        *(store.commit([(put_(version=2, capacity=number),)], at=AT) for number in range(20))
+    )
+    won = [number for number, (result,) in enumerate(results) if isinstance(result, Committed)]
+    assert len(won) == 1
+    assert list(await store.load_pools()) == [pool(version=2, capacity=won[0])]
+
+
+async def test_a_cancelled_change_is_still_stored(store: Store) -> None:
+    waiting = asyncio.ensure_future(store.commit([(put_(),), (put_("q"),)], at=AT))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await put(store, record(1))
+    assert list(await store.load_pools()) == [pool(), pool("q")]
+
+
+async def test_a_closed_store_tells_no_pools(store: Store) -> None:
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.load_pools()
