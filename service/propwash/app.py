@@ -142,6 +142,7 @@ class Server:
             handlers=host,
             instrument=telemetry,
             flyte=host.flyte,
+            pools=engine.pools,
         )
         # Before the engine has taken up its work, which takes a while where there is much of it.
         grpc_port = await api.start(is_ready=False)

@@ -24,30 +24,27 @@ from propwash.core.model import (
     State,
 )
 from propwash.ports import (
-    AllOf,
     AlreadyEnded,
     AlreadyExists,
-    AnyOf,
     ChangePage,
     CommitResult,
     Compacted,
-    Comparator,
-    Comparison,
     Draft,
     DuplicateOf,
     ExecutionName,
     Filter,
     Group,
     NoSuchExecution,
-    Not,
     NotAccepting,
     Position,
     Record,
     Scope,
     SnapshotPart,
     StoredChange,
+    StoredPool,
     Wait,
 )
+from tests.api.api_fake_filters import holds
 from tests.api.api_fake_host import NOW, FakeHandlers
 
 
@@ -113,8 +110,12 @@ class FakeStore:
         rows = sorted(self.rows.values(), key=_place, reverse=True)
         bound = (after.created_at, after.uid) if after is not None else None
         kept = (row for row in rows if bound is None or _place(row) < bound)
-        fits = (row for row in kept if _is_in(row, scope) and (where is None or _holds(where, row)))
+        fits = (row for row in kept if _is_in(row, scope) and (where is None or holds(where, row)))
         return list(itertools.islice(fits, limit))
+
+    async def load_pools(self) -> Sequence[StoredPool]:
+        """Not for the API."""
+        return ()
 
     async def load_active(self) -> AsyncIterator[Sequence[Record]]:
         """Not for the API."""
@@ -160,28 +161,6 @@ def _place(row: Record) -> tuple[float, str]:
 
 def _is_in(row: Record, scope: Scope) -> bool:
     return scope.project in (None, row.name.project) and scope.domain in (None, row.name.domain)
-
-
-def _holds(where: Filter, row: Record) -> bool:
-    match where:
-        case AllOf(parts):
-            return all(_holds(part, row) for part in parts)
-        case AnyOf(parts):
-            return any(_holds(part, row) for part in parts)
-        case Not(part):
-            return not _holds(part, row)
-        case Comparison(field=name, comparator=comparator, value=value):
-            actual = row.request.labels.get(name[7:]) if name.startswith("labels.") else _field(name, row)
-            same = actual == value
-            return same if comparator is Comparator.EQUAL else not same
-
-
-def _field(name: str, row: Record) -> object:
-    return {
-        "phase": row.execution.phase,
-        "task_type": row.request.task_type,
-        "attempt": row.execution.attempt,
-    }[name]
 
 
 @dataclass
@@ -280,6 +259,7 @@ class FakeExecutions:
             project=name.project,
             domain=name.domain,
             policy=draft.policy,
+            priority=draft.priority,
         )
         execution = Execution(
             uid=ExecutionUid(f"{number:026d}"),

@@ -11,13 +11,15 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from propwash.api.options import ApiOptions
+from propwash.api.pools import Permit, anyone
 from propwash.api.server import ApiServer
-from propwash.pb.v1 import execution_service_pb2_grpc, handler_service_pb2_grpc
+from propwash.pb.v1 import execution_service_pb2_grpc, handler_service_pb2_grpc, pool_service_pb2_grpc
 from propwash.pb.v1.execution_pb2 import Execution
 from propwash.pb.v1.execution_service_pb2 import CreateExecutionRequest
 from propwash.pb.v1.value_pb2 import MapValue, Value
 from propwash.ports import ExecutionName, FlyteTasks
 from tests.api.api_fake_host import FakeHandlers, Heard
+from tests.api.api_fake_pools import FakePools
 from tests.api.api_fakes import FakeExecutions, FakeStore
 
 PARENT = "projects/p/domains/d"
@@ -32,6 +34,8 @@ class World:
     handlers: FakeHandlers = field(default_factory=FakeHandlers)
     heard: Heard = field(default_factory=Heard)
     flyte: FlyteTasks | None = None
+    pools: FakePools = field(default_factory=FakePools)
+    permit: Permit = anyone
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -39,6 +43,7 @@ class World:
         self.channel: grpc.aio.Channel
         self.stub: execution_service_pb2_grpc.ExecutionServiceAsyncStub
         self.catalogue: handler_service_pb2_grpc.HandlerServiceAsyncStub
+        self.pool_stub: pool_service_pb2_grpc.PoolServiceAsyncStub
         self.server: ApiServer
 
     @contextlib.asynccontextmanager
@@ -53,6 +58,8 @@ class World:
             handlers=self.handlers,
             instrument=self.heard,
             flyte=self.flyte,
+            pools=self.pools,
+            permit=self.permit,
         )
         self.port = await self.server.start()
         target = f"127.0.0.1:{self.port}"
@@ -60,6 +67,7 @@ class World:
             async with grpc.aio.insecure_channel(target, options=list(channel_options)) as self.channel:
                 self.stub = execution_service_pb2_grpc.ExecutionServiceStub(self.channel)
                 self.catalogue = handler_service_pb2_grpc.HandlerServiceStub(self.channel)
+                self.pool_stub = pool_service_pb2_grpc.PoolServiceStub(self.channel)
                 yield self
         finally:
             await self.server.stop(1.0)
@@ -98,6 +106,8 @@ class Refusal:
     metadata: dict[str, str]
     retry_after_s: float | None
     message: str
+    resource: tuple[str, str]
+    """Type and name."""
 
 
 async def refused(call: Awaitable[Message]) -> Refusal:
@@ -115,15 +125,17 @@ def taken_apart(error: grpc.aio.AioRpcError) -> Refusal:
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             status.ParseFromString(value)
-    info, bad, retry = (
+    info, bad, retry, about = (
         error_details_pb2.ErrorInfo(),
         error_details_pb2.BadRequest(),
         error_details_pb2.RetryInfo(),
+        error_details_pb2.ResourceInfo(),
     )
     has_retry = False
     for detail in status.details:
         detail.Unpack(info)
         detail.Unpack(bad)
+        detail.Unpack(about)
         has_retry = detail.Unpack(retry) or has_retry
     if info.reason:
         assert info.domain == "propwash.dev"
@@ -135,4 +147,5 @@ def taken_apart(error: grpc.aio.AioRpcError) -> Refusal:
         metadata=dict(info.metadata),
         retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if has_retry else None,
         message=error.details() or "",
+        resource=(about.resource_type, about.resource_name),
     )

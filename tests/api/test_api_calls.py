@@ -27,7 +27,7 @@ from propwash.pb.v1.execution_service_pb2 import (
     ListExecutionsRequest,
     WaitExecutionRequest,
 )
-from propwash.ports import StoreUnavailable
+from propwash.ports import ExecutionName, StoreUnavailable
 from tests.api.api_fake_host import NOW
 from tests.api.api_world import LOCAL, PARENT, World, create, full, refused, spec
 
@@ -75,6 +75,20 @@ async def test_a_repeat_of_a_request_id_answers_the_first(world: World) -> None:
         ("request_id",),
     )
     assert other.metadata == {"name": first.name, "differences": "spec.query"}
+
+
+@pytest.mark.parametrize("priority", [-1000, 0, 7, 1000])
+async def test_the_priority_is_kept_and_told(world: World, priority: int) -> None:
+    request = create("a", request_id="r1")
+    request.execution.priority = priority
+    made = await world.stub.CreateExecution(request)
+    assert made.priority == priority
+    assert world.store.rows[ExecutionName("p", "d", "a")].execution.plan.priority == priority
+    assert (await world.stub.CreateExecution(request)) == made
+    listed = await world.stub.ListExecutions(ListExecutionsRequest(parent=PARENT))
+    assert [one.priority for one in listed.executions] == [priority]
+    request.execution.priority = priority - 1 if priority > 0 else priority + 1
+    assert (await refused(world.stub.CreateExecution(request))).reason == "REQUEST_ID_REUSED"
 
 
 async def test_a_taken_name_is_refused(world: World) -> None:

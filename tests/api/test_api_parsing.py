@@ -11,16 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from propwash.api.digests import digest_of
+from propwash.api.drafts import Drafter
 from propwash.api.errors import ApiError, Violation, to_status
 from propwash.api.filters import MAX_TERMS, parse_filter
 from propwash.api.names import make_id, parse_name, parse_scope
 from propwash.api.paging import Sealer, TokenMismatch, decode_position, encode_position
 from propwash.api.reasons import Reason, as_markdown
 from propwash.api.values import entries_to_python, fill_map
-from propwash.core.model import ExecutionUid, Phase
+from propwash.core.model import ExecutionUid, Phase, Policy
 from propwash.pb.v1.value_pb2 import MapValue
 from propwash.ports import AllOf, AnyOf, Comparator, Comparison, ExecutionName, Filter, Not, Position, Scope
 from propwash.sdk.handler import Value
+from tests.api.api_world import create
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -207,6 +209,17 @@ def test_the_digest_never_changes() -> None:
         "x": b"\0",
     }
     assert digest_of(value).hex() == "5fed3adb4bf4cedb231dab66a28082f2f28c0ccfe8ad83030e6baa74db5ee14d"
+
+
+def test_a_request_without_priority_has_the_digest_of_before_there_were_any() -> None:
+    drafter, request = Drafter(Policy()), create("a")
+    before = "2c8660c07320c5e15dc87674c4fa41e8f4e1dc3f3c7722339610105fa7432c62"
+    assert drafter.one(request).request.digest.hex() == before
+    digests = set()
+    for priority in (0, 1, -1, 2):
+        request.execution.priority = priority
+        digests.add(drafter.one(request).request.digest)
+    assert len(digests) == 4
 
 
 def test_names() -> None:

@@ -27,6 +27,7 @@ from tests.api.api_world import LOCAL, PARENT, World, create, full, refused, tak
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 EXECUTIONS, HANDLERS = "propwash.v1.ExecutionService", "propwash.v1.HandlerService"
+POOLS = "propwash.v1.PoolService"
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ async def world() -> AsyncIterator[World]:
 
 async def test_health_per_service_and_drain(world: World) -> None:
     stub = health_pb2_grpc.HealthStub(world.channel)
-    for service in ("", EXECUTIONS, HANDLERS):
+    for service in ("", EXECUTIONS, HANDLERS, POOLS):
         assert (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status == SERVING
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.Check(health_pb2.HealthCheckRequest(service="none"))
@@ -107,16 +108,19 @@ async def test_reflection(world: World, version: str) -> None:
     v1 = "grpc.reflection.v1.ServerReflection"
     requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
     requests += [
-        reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in (EXECUTIONS, v1)
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)
+        for name in (EXECUTIONS, v1, POOLS)
     ]
-    listed, described, itself = [answer async for answer in ask(iter(requests))]
+    listed, described, itself, pools = [answer async for answer in ask(iter(requests))]
     names = {service.name for service in listed.list_services_response.service}
-    assert {EXECUTIONS, HANDLERS, v1, "grpc.health.v1.Health"} <= names
+    assert {EXECUTIONS, HANDLERS, POOLS, v1, "grpc.health.v1.Health"} <= names
     files = [
         FileDescriptorProto.FromString(raw)
         for raw in described.file_descriptor_response.file_descriptor_proto
     ]
     assert any(service.name == "ExecutionService" for file in files for service in file.service)
+    described_pools = b"".join(pools.file_descriptor_response.file_descriptor_proto)
+    assert b"ListPoolWaiters" in described_pools
     assert itself.file_descriptor_response.file_descriptor_proto
 
 

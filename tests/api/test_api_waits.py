@@ -34,13 +34,14 @@ from propwash.core.model import (
     Trouble,
     Waiting,
 )
+from propwash.core.pool import Block, Place
 from propwash.pb.v1.execution_service_pb2 import (
     BatchGetExecutionsRequest,
     GetExecutionRequest,
     ListExecutionsRequest,
     WaitExecutionRequest,
 )
-from propwash.ports import Behind, Hold, Paused, PoolPlace, Silent, Wait
+from propwash.ports import Behind, Hold, Paused, Silent, Wait
 from tests.api.api_world import PARENT, World, create, full
 
 SLOW_DOWN = Fault(kind=FaultKind.THROTTLED, reason="TOO_MANY_CALLS", message="slow down")
@@ -95,10 +96,9 @@ def cleaning(fault: Fault | None = None, *, then: Outcome | Retry = ABORTED) -> 
     )
 
 
-def place(pool: str, **more: int) -> PoolPlace:
-    return PoolPlace(
-        pool=pool, **{"units": 1, "position": 1, "waiting": 1, "occupied": 1, "capacity": 1, **more}
-    )
+def place(pool: str, block: Block = Block.CAPACITY, **more: int) -> Place:
+    numbers = {"units": 1, "position": 1, "waiting": 1, "occupied": 1, "capacity": 1, **more}
+    return Place(pool=pool, block=block, **numbers)
 
 
 CLEANUP = "ends as ABORTED (enough); cleanup pending since 1970-01-01T00:01:00Z: "
@@ -115,14 +115,14 @@ HELD_BY_BREAKER = (
             execution(Waiting(since=0.0)),
             Wait(pools=(place("warehouse", units=2, position=3, waiting=17, occupied=10, capacity=10),)),
             "WAITING_FOR_POOLS",
-            "waits for 2 units of pool warehouse: position 3 of 17, 10 of 10 units taken",
+            "waits for 2 units of pool warehouse: position 3 of 17, 10 of 10 units are held",
         ),
         (
             execution(Waiting(since=0.0)),
             Wait(pools=(place("a"), place("b", capacity=4))),
             "WAITING_FOR_POOLS",
-            "waits for 1 unit of pool a: position 1 of 1, 1 of 1 units taken; "
-            "1 unit of pool b: position 1 of 1, 1 of 4 units taken",
+            "waits for 1 unit of pool a: position 1 of 1, 1 of 1 units are held; "
+            "1 unit of pool b: position 1 of 1, 1 of 4 units are held",
         ),
         (
             launching(CreateStatus.SENT),
@@ -253,7 +253,7 @@ async def test_get_and_wait_tell_it_and_lists_tell_what_is_stored(world: World) 
     name = parse_name(full("a"))
     world.executions.move(name, Waiting(since=0.0))
     world.executions.waiting[name] = Wait(pools=(place("p", position=2, waiting=5),))
-    said = "waits for 1 unit of pool p: position 2 of 5, 1 of 1 units taken"
+    said = "waits for 1 unit of pool p: position 2 of 5, 1 of 1 units are held"
     got = await world.stub.GetExecution(GetExecutionRequest(name=made.name))
     batch = await world.stub.BatchGetExecutions(BatchGetExecutionsRequest(parent=PARENT, names=[made.name]))
     waited = await world.stub.WaitExecution(

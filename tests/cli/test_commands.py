@@ -55,6 +55,8 @@ def test_submit_takes_typed_values(server: FakeServer) -> None:
             "3",
             "--run-timeout",
             "1h30m",
+            "--priority",
+            "-5",
         ),
     )
     assert result.exit_code == 0, result.stderr
@@ -67,6 +69,8 @@ def test_submit_takes_typed_values(server: FakeServer) -> None:
     assert made.spec.entries["dry"].boolean
     assert made.labels == {"team": "a"}
     assert made.policy.max_attempts == 3
+    assert made.priority == -5
+    assert "priority:" in run(server, "get", "a").stdout
     assert made.policy.run_timeout.seconds == 5400
 
 
@@ -102,13 +106,25 @@ def test_the_worst_end_counts(server: FakeServer) -> None:
 
 def test_submit_many_from_a_file_may_be_run_again(server: FakeServer, tmp_path: Path) -> None:
     file = tmp_path / "jobs.jsonl"
-    lines = [{"task_type": "query", "spec": {"query": f"SELECT {n}"}, "inputs": {"n": n}} for n in range(3)]
+    lines = [
+        {"task_type": "query", "spec": {"query": f"SELECT {n}"}, "inputs": {"n": n}, "priority": n}
+        for n in range(3)
+    ]
     file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
     for _ in range(2):
         result = run(server, "submit", "--from-file", str(file), "--request-id", "import")
         assert result.exit_code == 0, result.stderr
         assert len(result.stdout.splitlines()) == 3
-    assert len(server.world.executions) == 3
+    assert [one.priority for one in server.world.executions.values()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("priority", ["1.5", '"high"', "true", "null"])
+def test_a_priority_in_a_file_is_an_integer(server: FakeServer, tmp_path: Path, priority: str) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(f'{{"task_type": "query", "spec": {{}}, "priority": {priority}}}\n')
+    result = run(server, "submit", "--from-file", str(file))
+    assert (result.exit_code, server.world.executions) == (2, {})
+    assert "jobs.jsonl:1: priority is an integer, not" in result.stderr
 
 
 def test_a_bad_line_is_named(server: FakeServer, tmp_path: Path) -> None:
@@ -201,6 +217,7 @@ def test_a_server_that_is_not_there(server: FakeServer) -> None:
         ["submit", "-t", "query", "--input", "n"],
         ["submit", "-t", "query", "--input", "n:={"],
         ["submit", "-t", "query", "--label", "team"],
+        ["submit", "-t", "query", "--priority", "1001"],
         ["submit", "-t", "query", "--run-timeout", "soon"],
         ["submit", "-t", "query", "--spec", "absent.yaml"],
         ["get"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from propwash.pb.v1 import pool_service_pb2 as pb
 from tests.client.fake_server import FakeServer, World
 
 COMMAND = [sys.executable, "-m", "propwash.cli.main"]
@@ -39,7 +42,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
     code += "print([n for n in ('grpc', 'rich', 'aiohttp', 'pydantic', 'yaml') if n in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "[]"
-    for name in ("serve", "sandbox", "demo", "submit", "wait", "connections", "new-plugin", "config"):
+    for name in ("serve", "sandbox", "demo", "submit", "wait", "pools", "connections", "config"):
         assert f"\n  {name} " in shown.stdout
 
 
@@ -58,6 +61,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
         "logs",
         "results",
         "handlers",
+        "pools",
     ],
 )
 def test_every_command_teaches_by_example(server: FakeServer, name: str) -> None:
@@ -82,6 +86,32 @@ def test_ctrl_c_ends_a_watch_with_130(server: FakeServer) -> None:
     _, errors = watching.communicate(timeout=30)
     assert watching.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_a_live_table_is_drawn_anew_until_ctrl_c(server: FakeServer) -> None:
+    server.pools.put(pb.Pool(name="pools/p", capacity=3))
+    reader, writer = pty.openpty()
+    environment = {
+        **os.environ,
+        "PROPWASH_SERVER": server.target,
+        "TERM": "xterm",
+        "COLUMNS": "100",
+        "LINES": "30",
+    }
+    words = [*COMMAND, "pools", "list", "--watch", "--every", "0.1"]
+    watching = subprocess.Popen(words, env=environment, stdin=writer, stdout=writer, stderr=writer)
+    os.close(writer)
+    shown = b""
+    while shown.count(b"CAPACITY") < 3:
+        shown += os.read(reader, 4096)
+    assert b"1 pool, " in shown
+    watching.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # what the end of a terminal is
+        while more := os.read(reader, 4096):
+            shown += more
+    os.close(reader)
+    assert watching.wait(timeout=30) == 130
+    assert b"Traceback" not in shown
 
 
 def test_a_reader_that_leaves_is_no_traceback(server: FakeServer) -> None:

@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from propwash.client import Backoff
-from propwash.pb.v1 import execution_service_pb2_grpc, handler_service_pb2, handler_service_pb2_grpc
+from propwash.pb.v1 import (
+    execution_service_pb2_grpc,
+    handler_service_pb2,
+    handler_service_pb2_grpc,
+    pool_service_pb2_grpc,
+)
+from tests.client.fake_pools import Pools
 from tests.client.fake_services import Executions, World, refuse
 
 __all__ = ["QUICK", "FakeServer", "World"]
@@ -51,6 +57,7 @@ class FakeServer:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.pools = Pools(world)
         self.port = 0
         self._server: grpc.Server
         self._stopping: threading.Event
@@ -69,6 +76,7 @@ class FakeServer:
         executions = Executions(self.world, self._stopping)
         execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(executions, self._server)
         handler_service_pb2_grpc.add_HandlerServiceServicer_to_server(Handlers(), self._server)
+        pool_service_pb2_grpc.add_PoolServiceServicer_to_server(self.pools, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         self._server.start()
 

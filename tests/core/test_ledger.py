@@ -183,8 +183,8 @@ def test_a_pool_that_rows_name_and_nobody_defines_grants_nothing() -> None:
 
 def test_a_template_gives_each_pool_a_capacity_of_its_own() -> None:
     pools = Ledger([PoolSpec(name="t:*", capacity=1), PoolSpec(name="t:big:*", capacity=2)])
-    assert pools.has("t:1")
-    assert not pools.has("t")
+    assert pools.definitions.has("t:1")
+    assert not pools.definitions.has("t")
     assert pools.request(row("1", of={"t:1": 1}), 0.0) == ("1",)
     assert pools.request(row("2", of={"t:2": 1}), 0.0) == ("2",)
     assert pools.request(row("3", of={"t:1": 1}), 0.0) == ()
@@ -244,7 +244,7 @@ def test_a_project_without_weight_is_served_when_nobody_else_waits() -> None:
 )
 def test_what_could_never_be_granted_is_refused(claims: dict[str, int], why: str) -> None:
     with pytest.raises(Overclaimed, match=why):
-        limited(10, limit=4).check(
+        limited(10, limit=4).definitions.check(
             [Claim(pool=pool, units=units) for pool, units in claims.items()], project="a"
         )
 

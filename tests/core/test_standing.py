@@ -63,7 +63,7 @@ def test_a_limit_is_named(limits: dict[str, int], block: Block) -> None:
     pools.request(row("1", p=1), 0.0)
     pools.request(row("2", p=1), 0.0)
     (place,) = places(pools, "2")
-    assert (place.block, place.limit) == (block, 1)
+    assert (place.block, place.limit, place.held) == (block, 1, 1)
 
 
 def test_the_pool_that_has_no_room_is_told_from_the_one_that_has() -> None:

@@ -20,7 +20,7 @@ from tests.core.samples import events, queued
 from tests.sim.shrink import attempt
 
 DOCS = Path(__file__).parents[2] / "docs"
-SEEDS = 2_000
+SEEDS = 6_000
 Way = tuple[str, str, str]
 POLICY = Policy(max_attempts=3, wait_deadline_s=50.0, run_deadline_s=200.0, total_deadline_s=900.0)
 NEVER_SEEN: frozenset[Way] = frozenset(

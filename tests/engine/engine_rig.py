@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import Execution, Fault, OutcomeKind, Phase, Policy, Traits
+from propwash.core.pool import PoolView
 from propwash.engine.engine import Engine
 from propwash.engine.options import EngineOptions
 from propwash.handlers.connections import ConfiguredConnection, Connections
@@ -49,7 +50,7 @@ class EngineLog:
     """When one opened (True) or closed (False)."""
     forgotten: list[str] = field(default_factory=list)
     depths: dict[str, int] = field(default_factory=dict)
-    pools: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    views: dict[str, PoolView] = field(default_factory=dict)
 
     def stepped(
         self,
@@ -80,8 +81,13 @@ class EngineLog:
     def lagged(self, seconds: float) -> None:
         pass
 
-    def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
-        self.pools[pool] = (capacity, occupied, waiting)
+    def pools(self, views: Sequence[PoolView]) -> None:
+        self.views = {view.name: view for view in views}
+
+    def units(self, pool: str) -> tuple[int, int, int]:
+        """Capacity, units held, executions that wait, as last told."""
+        view = self.views[pool]
+        return view.capacity, view.occupied, view.waiting
 
     def breaker(
         self,

@@ -60,7 +60,7 @@ def test_what_ran_before_waits_for_no_tokens_and_holds_none() -> None:
             await adopt(rig, duration_s=10.0, pool="small")
             assert await rig.phase("one") is Phase.RUNNING
             assert await rig.outcome("one") is OutcomeKind.SUCCEEDED
-            assert rig.log.pools["small"] == (1, 1, 0)
+            assert rig.log.units("small") == (1, 1, 0)
 
     run(play())
 

@@ -73,8 +73,8 @@ class EngineChaos:
         while True:
             live = [job.name for job in self.rig.system.live_jobs()]
             assert len(live) == len(set(live))
-            if self.rig.options.pools and "p" in self.rig.log.pools:
-                capacity, occupied, _ = self.rig.log.pools["p"]
+            if self.rig.options.pools and "p" in self.rig.log.views:
+                capacity, occupied, _ = self.rig.log.units("p")
                 assert occupied <= capacity
             await self.rig.after(0.1)
 
@@ -103,6 +103,6 @@ def test_all_is_well_in_the_end(seed: int, has_unique_names: bool) -> None:
             if has_unique_names:
                 assert len(made) == len(set(made))
             await rig.after(2.0)
-            assert rig.log.pools["p"] == (CAPACITY, 0, 0)
+            assert rig.log.units("p") == (CAPACITY, 0, 0)
 
     run(play())

@@ -21,7 +21,7 @@ async def at_rest(rig: EngineRig, *names: str, jobs: int) -> None:
     assert len(rig.system.ledger()) == jobs
     assert len({job.name for job in rig.system.ledger()}) == jobs
     await rig.after(2.0)
-    assert all(occupied == 0 and waiting == 0 for _, occupied, waiting in rig.log.pools.values())
+    assert all(view.occupied == 0 and view.waiting == 0 for view in rig.log.views.values())
 
 
 async def held() -> None:
@@ -92,7 +92,7 @@ def test_while_running() -> None:
             await rig.restart()
             assert await rig.phase("four") is Phase.WAITING_FOR_RESOURCES
             await rig.after(1.5)
-            assert rig.log.pools["p"] == (3, 3, 1)
+            assert rig.log.units("p") == (3, 3, 1)
             await at_rest(rig, *names, jobs=4)
 
     run(play())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,9 @@ def test_one_request_id_is_one_execution_at_once_and_later() -> None:
                 await create([other])
             assert raised.value.differences == ("spec.duration_s",)
             assert raised.value.of is DuplicateOf.REQUEST_ID
+            with pytest.raises(AlreadyExists) as raised:
+                await create([replace(draft, priority=3, request=replace(draft.request, digest=b"other"))])
+            assert raised.value.differences == ("priority",)
             with pytest.raises(AlreadyExists) as raised:
                 await create([draft_of("one", duration_s=2.0)])
             assert raised.value.of is DuplicateOf.NAME

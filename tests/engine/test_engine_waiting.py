@@ -6,9 +6,10 @@ import pytest
 
 from propwash.core.events import Deletion
 from propwash.core.model import Phase, Policy, Traits
+from propwash.core.pool import Block, Place
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.engine.snapshot import Snapshot
-from propwash.ports import Behind, Paused, PoolPlace, Silent, Wait
+from propwash.ports import Behind, Paused, Silent, Wait
 from propwash.sdk.testing import ToyFault, ToySystem
 from tests.engine.breaker_rig import RARE, OneByOne, break_down, create_many, is_out
 from tests.engine.engine_rig import ENDLESS, EngineRig, engine_rig
@@ -33,7 +34,17 @@ def test_a_place_in_a_pool_and_how_it_moves_up() -> None:
             for number in range(4):
                 await rig.create(f"e{number}", pool="p", duration_s=ENDLESS)
             assert await wait_of(rig, "e2") == Wait(
-                pools=(PoolPlace(pool="p", units=1, position=3, waiting=4, occupied=1, capacity=1),)
+                pools=(
+                    Place(
+                        pool="p",
+                        units=1,
+                        position=3,
+                        waiting=4,
+                        occupied=1,
+                        capacity=1,
+                        block=Block.TURN,
+                    ),
+                )
             )
             await rig.abort("e0")
             await rig.after(1.0)

@@ -48,12 +48,12 @@ async def test_a_task_in_a_pool_tells_its_place_and_moves_up(is_v2: bool, tmp_pa
             assert found.phase == TaskExecution.WAITING_FOR_RESOURCES
             assert found.message == (
                 f"WAITING_FOR_POOLS: waits for 1 unit of pool warehouse: position {position} of 2, "
-                "1 of 1 units taken"
+                "1 of 1 units are held"
             )
         await there.delete(first)
         await there.passing(first, TaskExecution.ABORTED)
         await there.until(second, TaskExecution.RUNNING)
-        await saying(there, third, r"WAITING_FOR_POOLS: .* position 1 of 1, 1 of 1 units taken")
+        await saying(there, third, r"WAITING_FOR_POOLS: .* position 1 of 1, 1 of 1 units are held")
         assert there.live() == 1
 
 

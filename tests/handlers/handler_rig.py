@@ -15,6 +15,7 @@ from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import Execution, ExecutionUid, Fault, Instant
 from propwash.core.names import remote_name
+from propwash.core.pool import PoolView
 from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
@@ -80,7 +81,7 @@ class Recorder:
     def dequeued(self, *, lane: str, seconds: float) -> None:
         raise AssertionError("the host queues nothing")
 
-    def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
+    def pools(self, views: Sequence[PoolView]) -> None:
         raise AssertionError("the host has no pools")
 
     def breaker(

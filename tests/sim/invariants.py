@@ -80,7 +80,7 @@ class Invariants:
         self, rows: Mapping[ExecutionUid, tuple[Execution, int]], live: Mapping[ExecutionUid, Sequence[Job]]
     ) -> None:
         world = self._world
-        specs = world.ledger.specs
+        specs = world.ledger.definitions.all()
         used = dict.fromkeys(specs, 0)
         held = dict.fromkeys(specs, 0)
         of_project: dict[tuple[str, str], int] = {}

@@ -24,13 +24,13 @@ from propwash.core.model import (
     Queued,
     Traits,
 )
-from propwash.core.pool import PoolSpec, ProjectShare
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.table import Entry, Table
-from propwash.ports import CommitResult, ExecutionName, PutPool, Record, StoredPool, TaskRequest
+from propwash.ports import ExecutionName, Record, TaskRequest
 from tests.sim.calls import Calls
 from tests.sim.disk import Disk
 from tests.sim.invariants import Invariants
+from tests.sim.quotas import Quotas
 from tests.sim.remote import Remote
 from tests.sim.violation import Violation
 from tests.sim.words import words
@@ -55,8 +55,6 @@ FAULTS = (
     "outage",
     "resize",
 )
-PROJECTS = ("ad", "ads", "map")
-"""One is the beginning of another."""
 BEGIN = 1_000.0
 FAULTS_END_AT = 400.0
 LEAP_S = 1.0
@@ -140,21 +138,14 @@ class World:
             self.traits.settle_s,
         )
         self.are_polled_together = rng.random() < 0.5
-        capacities = {"p": rng.choice((1, 2, 3)), "q": 2}
-        self._pool_rng = pool_rng = Random(f"{seed}: pools")
-        self.disk.pools = {name: _spec(name, units, pool_rng) for name, units in capacities.items()}
+        self.quotas = Quotas(self, Random(f"{seed}: pools"), {"p": rng.choice((1, 2, 3)), "q": 2})
         self.executions = [self._draw(number) for number in range(min(rng.randint(1, 4), max_executions))]
         self.abort_wanted: set[ExecutionUid] = set()
         self._outage = self._draw_outage()
         self.invariants = Invariants(self)
         self.calls = Calls(self)
         self._start([])
-        if "resize" in self.faults:
-            for _ in range(pool_rng.randint(1, 5)):
-                self.at(BEGIN + pool_rng.uniform(0, 200), self._resize, "resize", outlives=True)
-            for name, units in capacities.items():
-                when = BEGIN + FAULTS_END_AT
-                self.at(when, partial(self._change, name, units), "restore", name, outlives=True)
+        self.quotas.change_now_and_then()
 
     def now(self) -> Instant:
         """Virtual time."""
@@ -232,10 +223,10 @@ class World:
             claims.append(Claim(pool="q", units=rng.choice((1, 2))))
         plan = Plan(
             task_type="sim",
-            project=self._pool_rng.choice(PROJECTS),
+            project=self.quotas.draw_project(),
             domain="dev",
             claims=tuple(claims),
-            priority=self._pool_rng.choice((0, 0, 7)),
+            priority=self.quotas.draw_priority(),
             policy=policy,
             traits=self.traits,
             is_polled_together=self.are_polled_together,
@@ -280,21 +271,6 @@ class World:
         for execution in again:
             self.at(self._now + 1.0, partial(self._create, execution), "create again")
 
-    def _resize(self) -> None:
-        name = self._pool_rng.choice(("p", "q"))
-        self._change(name, self._pool_rng.choice((0, 1, 2, 4)))
-
-    def _change(self, name: str, capacity: int) -> None:
-        """As engine.pools does: durable first, then in force."""
-        spec = replace(self.ledger.specs[name], capacity=capacity)
-
-        def decided(_: CommitResult) -> None:
-            self.invariants.resized(name)
-            self.reconciler.grant(self.ledger.configure(spec, self._now))
-
-        change = PutPool(pool=StoredPool(spec=spec, version=1))
-        self.disk.append((change,), decided)
-
     def _create(self, execution: Execution) -> None:
         if execution.uid in self.disk.rows:
             return
@@ -316,15 +292,6 @@ class World:
         self.abort_wanted.add(uid)
         self.reconciler.apply(entry, AbortRequested(message="stop"))
         self.disk.append((), lambda _: self.invariants.abort_acknowledged(uid))
-
-
-def _spec(name: str, capacity: int, rng: Random) -> PoolSpec:
-    named = {
-        project: ProjectShare(weight=rng.choice((0.0, 1.0, 3.0)), limit=rng.choice((None, None, 2)))
-        for project in PROJECTS
-        if rng.random() < 0.5
-    }
-    return PoolSpec(name=name, capacity=capacity, projects=named)
 
 
 def _name(execution: Execution) -> ExecutionName:

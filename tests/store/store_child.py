@@ -9,9 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from propwash.ports import StoreError
+from propwash.core.pool import PoolSpec
+from propwash.ports import Insert, PutPool, StoredPool, StoreError
 from propwash.store.sqlite import SqliteStore
-from tests.conformance.store.store_records import put, record
+from tests.conformance.store.store_records import commit, record
 
 
 async def main() -> None:
@@ -25,7 +26,12 @@ async def main() -> None:
     print("open", os.getpid(), flush=True)
     number = 0
     while True:
-        await put(store, record(number), record(number + 1, labels={"n": str(number)}))
+        grown = StoredPool(spec=PoolSpec(name="p", capacity=number), version=number // 2 + 1)
+        await commit(
+            store,
+            (Insert(record=record(number)), PutPool(pool=grown)),
+            (Insert(record=record(number + 1, labels={"n": str(number)})),),
+        )
         number += 2
         print(number, flush=True)
 

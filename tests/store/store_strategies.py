@@ -1,4 +1,4 @@
-"""Any execution and any request, with every field drawn."""
+"""Any execution, any request and any pool, with every field drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from propwash.core import model as m
-from propwash.ports import TaskRequest
+from propwash.core.pool import MOST_UNITS, MOST_WEIGHT, PoolSpec, ProjectShare
+from propwash.ports import StoredPool, TaskRequest
 
 T = TypeVar("T")
 
@@ -129,6 +130,7 @@ PLANS = every(
         total_deadline_s=OPTIONAL_S,
     ),
     is_polled_together=st.booleans(),
+    priority=st.integers(-(2**31), 2**31 - 1),
     traits=every(
         m.Traits,
         has_unique_names=st.booleans(),
@@ -149,6 +151,28 @@ EXECUTIONS = every(
     created_at=INSTANTS,
     updated_at=INSTANTS,
     failures=st.lists(FAILURES, max_size=3).map(tuple),
+)
+UNITS = st.integers(0, MOST_UNITS)
+SHARES = every(
+    ProjectShare,
+    weight=st.floats(0, MOST_WEIGHT),
+    limit=st.none() | UNITS,
+    namespace_limit=st.none() | UNITS,
+)
+POOLS = every(
+    StoredPool,
+    spec=every(
+        PoolSpec,
+        name=TEXT,
+        capacity=UNITS,
+        share=SHARES,
+        projects=st.dictionaries(TEXT, SHARES, max_size=3),
+        description=TEXT,
+    ),
+    version=st.integers(1, 2**63 - 1),
+    configured=st.binary(max_size=32),
+    created_at=INSTANTS,
+    updated_at=INSTANTS,
 )
 REQUESTS = every(
     TaskRequest,

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from propwash.core import model as m
+from propwash.core.pool import PoolSpec, ProjectShare
 from propwash.pb.internal.v1 import record_pb2 as pb
 from propwash.pb.v1 import value_pb2
-from propwash.ports import StoreCorrupt, StoreTooNew, TaskRequest
+from propwash.ports import StoreCorrupt, StoredPool, StoreTooNew, TaskRequest
 from propwash.sdk.handler import Value
 from propwash.store.codec import decode_execution, decode_request, encode_request, encode_state
+from propwash.store.pools import decode_pool, encode_pool
 from propwash.store.values import MAX_DEPTH, outputs_from_map, outputs_to_map, values_from_map, values_to_map
-from tests.store.store_strategies import EXECUTIONS, PLANS, REQUESTS
+from tests.store.store_strategies import EXECUTIONS, PLANS, POOLS, REQUESTS
 
 FAST = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 SAMPLE = m.Execution(
@@ -53,6 +55,14 @@ def test_a_request_comes_back_exactly(request: TaskRequest, plan: m.Plan) -> Non
     found = decode_request(encode_request(request, plan))
     assert found == (request, plan)
     assert _sorted(found[0].spec) == _sorted(request.spec)
+
+
+@FAST
+@given(POOLS)
+def test_a_pool_comes_back_exactly(pool: StoredPool) -> None:
+    found = decode_pool(encode_pool(pool))
+    assert found == pool
+    assert _sorted(found) == _sorted(pool)
 
 
 def _sorted(value: object) -> str:
@@ -143,6 +153,36 @@ def test_unknown_fields_are_passed_over() -> None:
     assert decode_request(encode_request(request, SAMPLE.plan) + unknown) == (request, SAMPLE.plan)
 
 
+def test_a_pool_of_a_newer_program_is_read_as_far_as_it_is_known() -> None:
+    pool = StoredPool(spec=PoolSpec(name="p", capacity=3, projects={"a": ProjectShare(weight=0)}), version=2)
+    assert decode_pool(encode_pool(pool) + b"\xfa\x3f\x03new") == pool
+
+
+def test_a_plan_of_an_older_program_has_no_priority() -> None:
+    request = TaskRequest(task_type="t", spec={"a": 1})
+    older = pb.RequestRecord.FromString(encode_request(request, replace(SAMPLE.plan, priority=7)))
+    older.plan.ClearField("priority")
+    assert decode_request(older.SerializeToString()) == (request, SAMPLE.plan)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pb.PoolRecord(name="p", capacity=-1),
+        pb.PoolRecord(name="p", share=pb.ShareRecord(weight=float("nan"))),
+        pb.PoolRecord(name="p", projects={"a": pb.ShareRecord(limit=-1)}),
+    ],
+)
+def test_a_pool_that_cannot_be_is_corrupt(record: pb.PoolRecord) -> None:
+    with pytest.raises(StoreCorrupt, match=r"stored pool 'p' is damaged: (capacity|weight|limit) must be"):
+        decode_pool(record.SerializeToString())
+
+
+def test_a_pool_of_a_newer_format_is_too_new() -> None:
+    with pytest.raises(StoreTooNew):
+        decode_pool(pb.PoolRecord(format=2, name="p").SerializeToString())
+
+
 @pytest.mark.parametrize(
     "record",
     [
@@ -190,3 +230,5 @@ def test_damaged_records_are_corrupt() -> None:
         decoded(b"\xff\xff\xff")
     with pytest.raises(StoreCorrupt):
         decode_request(b"\xff\xff\xff")
+    with pytest.raises(StoreCorrupt):
+        decode_pool(b"\xff\xff\xff")

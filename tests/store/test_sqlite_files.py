@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from propwash.core.pool import PoolSpec
 from propwash.ports import (
+    Insert,
+    PutPool,
     StoreCorrupt,
+    StoredPool,
     StoreError,
     StoreNotWritable,
     StoreTooNew,
@@ -73,6 +77,7 @@ def cut(file: Path) -> None:
         (write_over(4096 * 3, b"\xff" * 4096 * 6), StoreCorrupt),
         (cut, StoreCorrupt),
         (execute("DROP TABLE changes"), StoreCorrupt),
+        (execute("DROP TABLE pools"), StoreCorrupt),
         (execute("DELETE FROM meta WHERE key = 'owner'"), StoreCorrupt),
         (execute("PRAGMA application_id = 7"), StoreCorrupt),
         (execute("PRAGMA user_version = 99"), StoreTooNew),
@@ -191,6 +196,17 @@ async def test_a_value_that_cannot_be_stored_stores_nothing(tmp_path: Path) -> N
     await store.close()
 
 
+async def test_a_pool_whose_text_is_no_unicode_stores_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    await store.open()
+    good = StoredPool(spec=PoolSpec(name="p", capacity=1), version=1)
+    bad = StoredPool(spec=PoolSpec(name="q", capacity=1, description="\ud800"), version=1)
+    with pytest.raises(ValueError, match="surrogate"):
+        await commit(store, (PutPool(pool=good),), (PutPool(pool=bad),))
+    assert list(await store.load_pools()) == []
+    await store.close()
+
+
 def _add_note(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE executions ADD COLUMN note TEXT")
     connection.execute("UPDATE executions SET note = execution || '!'")
@@ -210,7 +226,7 @@ async def test_an_older_schema_is_migrated_with_its_data(tmp_path: Path) -> None
     await put(store, record(9), at=AT)
     await store.close()
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(newer),)
         assert connection.execute("SELECT note FROM executions ORDER BY id").fetchall() == [
             ("e0!",),
             ("e1!",),
@@ -218,8 +234,35 @@ async def test_an_older_schema_is_migrated_with_its_data(tmp_path: Path) -> None
             (None,),
         ]
     before = digests(tmp_path)
-    with pytest.raises(StoreTooNew, match="version 2 and this program knows up to 1"):
+    with pytest.raises(
+        StoreTooNew, match=f"version {len(newer)} and this program knows up to {len(MIGRATIONS)}"
+    ):
         await SqliteStore(tmp_path).open()
+    assert digests(tmp_path) == before
+
+
+async def test_a_store_from_before_pools_opens_and_goes_on(tmp_path: Path) -> None:
+    older = SqliteStore(tmp_path, migrations=MIGRATIONS[:1])
+    await older.open()
+    owner = older.owner
+    await put(older, record(1), record(2))
+    await older.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'pools'").fetchall()
+    assert tables == []
+    store = SqliteStore(tmp_path)
+    await store.open()
+    assert (store.owner, list(await store.load_pools()), len(await listed(store))) == (owner, [], 2)
+    pool = StoredPool(spec=PoolSpec(name="p", capacity=3), version=1)
+    await commit(store, (update(record(1), RUNNING), Insert(record=record(3)), PutPool(pool=pool)))
+    await store.close()
+    await store.open()
+    assert (list(await store.load_pools()), len(await listed(store))) == ([pool], 3)
+    await store.close()
+    before = digests(tmp_path)
+    with pytest.raises(StoreTooNew, match="version 2 and this program knows up to 1"):
+        await SqliteStore(tmp_path, migrations=MIGRATIONS[:1]).open()
     assert digests(tmp_path) == before
 
 

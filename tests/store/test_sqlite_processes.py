@@ -72,6 +72,9 @@ async def test_nothing_acknowledged_is_lost_to_a_kill(tmp_path: Path) -> None:
     found = {int(each.execution.uid) for each in await listed(store)}
     assert set(range(acknowledged)) <= found
     assert found <= set(range(acknowledged + 2))
+    # Each pool went with an execution, in one group.
+    (pool,) = await store.load_pools()
+    assert (pool.version, pool.spec.capacity) == (len(found) // 2, len(found) - 2)
     assert [each.seq for each in await changes(store)] == list(range(1, len(found) + 1))
     await put(store, record(10_000))
     await store.close()

@@ -29,6 +29,7 @@ from propwash.core.model import (
     Running,
     State,
 )
+from propwash.core.pool import PoolView
 from propwash.ports import ExecutionName, Instrument
 from propwash.telemetry import MAX_LABEL_VALUES, JsonLines, Telemetry, TextLines, configure_logging
 
@@ -117,6 +118,31 @@ def test_loaded_executions_and_retries(telemetry: Telemetry) -> None:
     assert value(telemetry, "attempt_retries_total", task_type="query") == 1
 
 
+SLOTS = PoolView(
+    name="slots",
+    capacity=5,
+    occupied=2,
+    lent=1,
+    reserved=0,
+    holders=2,
+    waiting=1,
+    oldest_since=93.0,
+    granted=9,
+    template="",
+    is_removed=False,
+)
+
+
+def test_a_pool_is_told_as_long_as_it_is_there(telemetry: Telemetry) -> None:
+    telemetry.pools([SLOTS, replace(SLOTS, name="other", granted=1)])
+    telemetry.pools([replace(SLOTS, granted=12, oldest_since=None)])
+    assert value(telemetry, "pool_occupied", pool="slots") == 2
+    assert value(telemetry, "pool_lent", pool="slots") == 1
+    assert value(telemetry, "pool_oldest_wait_seconds", pool="slots") == 0
+    assert value(telemetry, "pool_granted_units_total", pool="slots") == 12
+    assert telemetry.registry.get_sample_value("propwash_pool_occupied", {"pool": "other"}) is None
+
+
 def exercise(telemetry: Telemetry) -> None:
     """Call everything once."""
     telemetry.stepped(NAME, None, None, QUEUED, ())
@@ -126,7 +152,7 @@ def exercise(telemetry: Telemetry) -> None:
     telemetry.queued(lane="create", depth=4)
     telemetry.dequeued(lane="create", seconds=0.5)
     telemetry.lagged(0.001)
-    telemetry.pool(pool="slots", capacity=5, occupied=2, waiting=1)
+    telemetry.pools([SLOTS])
     telemetry.breaker(handler="h", connection="c", is_open=False)
     telemetry.swept(task_type="query", connection="c", listed=9, orphans=2)
     telemetry.trouble("engine", "odd", detail="x")

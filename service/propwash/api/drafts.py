@@ -20,6 +20,8 @@ from propwash.sdk.handler import Value
 LARGEST_BATCH = 1000
 MAX_LABELS = 64
 MAX_ATTEMPTS = 100
+HIGHEST_PRIORITY = 1000
+"""And the lowest, below zero."""
 LONGEST_TIMEOUT_S = 10 * 366 * 86400.0
 _LABEL_CHARS = 63
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -76,6 +78,9 @@ class Drafter:
         spec = entries_to_python(execution.spec, f"{path}.spec")
         inputs = entries_to_python(execution.inputs, f"{path}.inputs")
         policy, given_policy = self._policy(execution.policy, f"{path}.policy")
+        priority = execution.priority
+        # The default is left out, so that a request from before there were priorities has the digest that it had.
+        given_last: list[Value] = [given_policy, priority] if priority else [given_policy]
         given: list[Value] = [
             *parent,
             asked_id,
@@ -92,10 +97,10 @@ class Drafter:
             connection=execution.connection,
             labels=labels,
             request_id=request_id,
-            digest=digest_of([*given, given_policy]),
+            digest=digest_of([*given, *given_last]),
         )
         chosen = check_id(asked_id, f"{at}execution_id") if asked_id else make_id(parent, request_id)
-        return Draft(name=ExecutionName(*parent, chosen), request=task, policy=policy)
+        return Draft(name=ExecutionName(*parent, chosen), request=task, policy=policy, priority=priority)
 
     def _policy(self, message: execution_pb2.ExecutionPolicy, path: str) -> tuple[Policy, list[Value]]:
         """The policy with the defaults filled in, and what the client gave of it."""
@@ -135,6 +140,11 @@ def _check_head(execution: execution_pb2.Execution, path: str) -> None:
         raise invalid(f"{path}.spec", "is required", Reason.FIELD_REQUIRED)
     if len(execution.connection) > _CONNECTION_CHARS:
         raise invalid(f"{path}.connection", f"at most {_CONNECTION_CHARS} characters")
+    if not -HIGHEST_PRIORITY <= execution.priority <= HIGHEST_PRIORITY:
+        raise invalid(
+            f"{path}.priority",
+            f"must be {-HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}, not {execution.priority}",
+        )
 
 
 def _labels(execution: execution_pb2.Execution, path: str) -> dict[str, str]:

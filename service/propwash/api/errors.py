@@ -57,6 +57,7 @@ class ApiError(Exception):
         metadata: Mapping[str, str] | None = None,
         retry_after_s: float | None = None,
         resource: str = "",
+        resource_type: str = "propwash.dev/Execution",
     ) -> None:
         """A reason of the table brings its code and delay; any other needs a code."""
         super().__init__(message)
@@ -70,6 +71,7 @@ class ApiError(Exception):
             retry_after_s if retry_after_s is not None else (row.retry_after_s if row else None)
         )
         self.resource = resource
+        self.resource_type = resource_type
 
 
 def invalid(path: str, message: str, reason: Reason = Reason.FIELD_INVALID, **metadata: str) -> ApiError:
@@ -171,9 +173,7 @@ def to_status(error: ApiError) -> grpc.Status:
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     if error.resource:
         details.append(
-            error_details_pb2.ResourceInfo(
-                resource_type="propwash.dev/Execution", resource_name=error.resource
-            )
+            error_details_pb2.ResourceInfo(resource_type=error.resource_type, resource_name=error.resource)
         )
     size = sum(detail.ByteSize() for detail in details)
     if error.violations:

@@ -13,7 +13,7 @@ from propwash.api.errors import from_collision, from_refused, invalid, not_found
 from propwash.api.feed import Feed
 from propwash.api.filters import parse_filter
 from propwash.api.names import parse_name, parse_scope
-from propwash.api.paging import PageTokens, decode_position, encode_position, page_limit
+from propwash.api.paging import PAGE_BYTES, PageTokens, decode_position, encode_position, page_limit
 from propwash.api.reading import Reading
 from propwash.api.translate import Translator, buried
 from propwash.api.waiting import wait_for_end
@@ -54,8 +54,6 @@ from propwash.ports import (
 
 LONGEST_WAIT_S = 3600.0
 _ABORT_MESSAGE_CHARS = 1024
-_PAGE_BYTES = 3 * 1024 * 1024
-"""A list page ends here: a client takes 4 MiB unless told otherwise."""
 _ANSWER_MARGIN_S = 0.5
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -145,7 +143,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         for index, record in enumerate(records[:limit]):
             message = self._translator.execution(record)
             size += message.ByteSize()
-            if index and size > _PAGE_BYTES:
+            if index and size > PAGE_BYTES:
                 break
             answer.executions.append(message)
         shown = len(answer.executions)

@@ -12,12 +12,14 @@ from propwash.api.reasons import Reason
 from propwash.ports import ExecutionName, Scope
 
 PART_RULE = "1 to 63 of [a-z0-9-], beginning with a letter or digit and not ending with a dash"
+POOL_RULE = "1 to 200 characters of [A-Za-z0-9._~%:-], and for a template an asterisk as the last of them"
 _PART = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _SCOPE_PART = rf"(?:{_PART}|-)"
 _ID = re.compile(_PART)
 _PARENT = re.compile(rf"projects/({_PART})/domains/({_PART})")
 _SCOPE = re.compile(rf"projects/({_SCOPE_PART})/domains/({_SCOPE_PART})")
 _NAME = re.compile(rf"projects/({_PART})/domains/({_PART})/executions/({_PART})")
+_POOL_ID = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9._~%:-]*\*?")
 _HANDLER = re.compile(r"handlers/([!-~]{1,255})")
 
 
@@ -53,9 +55,43 @@ def parse_handler(text: str, path: str = "name") -> str:
     return match[1]
 
 
+def parse_pool(text: str, path: str = "name") -> str:
+    """The pool in a pool's name; raises as parse_name does."""
+    prefix, _, pool = text.partition("/")
+    if not text:
+        raise invalid(path, "is required, of the form pools/{pool}", Reason.FIELD_REQUIRED)
+    if prefix != "pools" or not is_pool(pool):
+        raise invalid(path, f"must be pools/{{pool}}, the pool {POOL_RULE}", Reason.NAME_MALFORMED)
+    return pool
+
+
+def check_pool(text: str, path: str) -> str:
+    """A pool's own name, as given by a client; raises as parse_name does."""
+    if not text:
+        raise invalid(path, f"is required: {POOL_RULE}", Reason.FIELD_REQUIRED)
+    if not is_pool(text):
+        raise invalid(path, f"must be {POOL_RULE}", Reason.NAME_MALFORMED)
+    return text
+
+
+def is_pool(text: str) -> bool:
+    """Whether a text can be the name of a pool or of a template."""
+    return _POOL_ID.fullmatch(text) is not None
+
+
+def pool_resource(pool: str) -> str:
+    """The resource name of a pool."""
+    return f"pools/{pool}"
+
+
+def is_part(text: str) -> bool:
+    """Whether a text can be a project, a domain or the last part of an execution's name."""
+    return _ID.fullmatch(text) is not None
+
+
 def check_id(text: str, path: str) -> str:
     """The last part of a name, as given by a client; raises ApiError NAME_MALFORMED."""
-    if not _ID.fullmatch(text):
+    if not is_part(text):
         raise invalid(path, f"must be {PART_RULE}", Reason.NAME_MALFORMED)
     return text
 

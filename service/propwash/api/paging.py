@@ -19,6 +19,8 @@ from propwash.ports import Position
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
+PAGE_BYTES = 3 * 1024 * 1024
+"""A page ends here: a client takes 4 MiB unless told otherwise."""
 _CHECK_BYTES = 8
 _LONGEST_TOKEN = 4096
 

@@ -37,17 +37,20 @@ class Reason(enum.Enum):
 
     FIELD_REQUIRED = Row(
         _INVALID,
-        "parent, name, execution, execution.task_type, execution.spec, requests, names",
+        "parent, name, execution, execution.task_type, execution.spec, requests, names, pool, pool.name, pool_id, "
+        "pool.capacity, update_mask",
         "A required field is empty.",
     )
     FIELD_INVALID = Row(
         _INVALID,
-        "page_size, timeout, message, request_id, cursor, execution.task_type, execution.connection",
+        "page_size, timeout, message, request_id, cursor, execution.task_type, execution.connection, "
+        "execution.priority, pool.capacity, pool.default_share.FIELD, pool.projects, pool.projects.PROJECT.FIELD, "
+        "pool.description, update_mask",
         "A field's value is out of its range or has the wrong form.",
     )
     NAME_MALFORMED = Row(
         _INVALID,
-        "parent, name, names[i], execution_id",
+        "parent, name, names[i], execution_id, pool_id, pool.name, pool.projects.PROJECT",
         "A resource name does not have the documented form.",
     )
     PARENT_MISMATCH = Row(
@@ -118,6 +121,29 @@ class Reason(enum.Enum):
     )
     EXECUTION_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name, names[i]", "There is no execution of that name.")
     HANDLER_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name", "There is no handler of that name.")
+    POOL_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name, parent, pool.name", "There is no pool of that name.")
+    POOL_EXISTS = Row(
+        StatusCode.ALREADY_EXISTS, "pool_id", "There is a pool of that name; metadata.name names it."
+    )
+    POOL_IN_USE = Row(
+        _PRECONDITION,
+        "name",
+        "Executions hold the pool or wait for it, and force was not set; metadata.holders and metadata.waiting "
+        "say how many.",
+    )
+    POOL_CONFIGURED = Row(
+        _PRECONDITION,
+        "name",
+        "The pool stands in the configuration, and is removed there and not over the API.",
+    )
+    POOL_REMOVED = Row(
+        _PRECONDITION, "pool.name", "The pool was removed and is still in use; create it anew to change it."
+    )
+    ETAG_MISMATCH = Row(
+        StatusCode.ABORTED,
+        "name, pool.name",
+        "The pool was changed since it was read; read it again, and decide again.",
+    )
     EXECUTION_ENDED = Row(
         _PRECONDITION,
         "name",
@@ -130,6 +156,12 @@ class Reason(enum.Enum):
     LOGS_NOT_OFFERED = Row(StatusCode.UNIMPLEMENTED, "", "The execution's handler does not offer logs.")
     RESULTS_NOT_OFFERED = Row(StatusCode.UNIMPLEMENTED, "", "The execution's handler does not offer results.")
     METHOD_UNKNOWN = Row(StatusCode.UNIMPLEMENTED, "", "The server has no such method.")
+    POOL_CHANGING = Row(
+        _UNAVAILABLE,
+        "name, pool.name",
+        "Another change of the pool is on its way; nothing was changed by this one.",
+        0.1,
+    )
     NOT_ACCEPTING = Row(
         _UNAVAILABLE,
         "",

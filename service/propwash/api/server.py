@@ -15,6 +15,7 @@ from propwash.api.feed import Feed
 from propwash.api.handlers import HandlerService
 from propwash.api.interceptors import Gate, Limits
 from propwash.api.options import ApiInstrument, ApiOptions, CannotListen
+from propwash.api.pools import Permit, PoolService, anyone
 from propwash.api.reading import Reading
 from propwash.api.reflection import add_reflection
 from propwash.api.translate import Translator
@@ -24,13 +25,16 @@ from propwash.pb.v1 import (
     execution_service_pb2_grpc,
     handler_service_pb2,
     handler_service_pb2_grpc,
+    pool_service_pb2,
+    pool_service_pb2_grpc,
 )
-from propwash.ports import Executions, FlyteTasks, Handlers, Store
+from propwash.ports import Executions, FlyteTasks, Handlers, Pools, Store
 
 AddService = Callable[[grpc.aio.Server], str]
 """Adds a service to the server and tells its full name."""
 EXECUTION_SERVICE = execution_service_pb2.DESCRIPTOR.services_by_name["ExecutionService"].full_name
 HANDLER_SERVICE = handler_service_pb2.DESCRIPTOR.services_by_name["HandlerService"].full_name
+POOL_SERVICE = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name
 FLYTE_STREAMS = (
     "/flyteidl.service.AsyncAgentService/GetTaskLogs",
     "/flyteidl.service.SyncAgentService/ExecuteTaskSync",
@@ -61,12 +65,17 @@ class ApiServer:
         handlers: Handlers,
         instrument: ApiInstrument,
         flyte: FlyteTasks | None = None,
+        pools: Pools | None = None,
+        permit: Permit = anyone,
         services: Sequence[AddService] = (),
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """flyte is offered by Flyte's protocol where its package is installed; services are served as well, behind the
-        same gate; interceptors stand before it.
+        """flyte is offered by Flyte's protocol where its package is installed; pools are served where they are given,
+        and permit is asked before one is changed; services are served as well, behind the same gate; interceptors
+        stand before it.
         """
+        self._pools = pools
+        self._permit = permit
         self._flyte = flyte
         self._options = options
         self._store = store
@@ -167,7 +176,12 @@ class ApiServer:
         execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(executions, server)
         catalogue = HandlerService(self._handlers, store.owner)
         handler_service_pb2_grpc.add_HandlerServiceServicer_to_server(catalogue, server)
-        return [EXECUTION_SERVICE, HANDLER_SERVICE, *self._add_flyte(server, translator, reading)]
+        own = [EXECUTION_SERVICE, HANDLER_SERVICE]
+        if self._pools is not None:
+            pools = PoolService(self._pools, store.owner, permit=self._permit)
+            pool_service_pb2_grpc.add_PoolServiceServicer_to_server(pools, server)
+            own.append(POOL_SERVICE)
+        return [*own, *self._add_flyte(server, translator, reading)]
 
     def _add_flyte(self, server: grpc.aio.Server, translator: Translator, reading: Reading) -> list[str]:
         if self._flyte is None:

@@ -71,6 +71,7 @@ class Translator:
             reason=reason,
             remote_name=remote,
             etag=f"{execution.uid}.{record.version}",
+            priority=plan.priority,
         )
         made.spec.SetInParent()
         fill_map(made.spec, request.spec)

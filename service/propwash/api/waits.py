@@ -7,7 +7,7 @@ from typing import assert_never
 from propwash.api.translate import CREATE_WAITS, clock, ending, standing
 from propwash.core.events import Deletion
 from propwash.core.model import Cleaning, Execution, Instant, Launching, Running, Trouble, Waiting
-from propwash.core.pool import Place as PoolPlace
+from propwash.core.pool import Block, Place
 from propwash.ports import Behind, Hold, Paused, Silent, Wait
 
 UNSEEN = "the remote job cannot be observed, and counts as running"
@@ -40,10 +40,45 @@ def _waiting(execution: Execution, wait: Wait) -> tuple[str, str]:
     return reason, f"waits for {'; '.join(map(_place, wait.pools))}" if wait.pools else message
 
 
-def _place(place: PoolPlace) -> str:
-    units = f"{place.units} unit{'s' if place.units != 1 else ''} of pool {place.pool}"
-    taken = f"{place.occupied} of {place.capacity} units taken"
-    return f"{units}: position {place.position} of {place.waiting}, {taken}"
+def _place(place: Place) -> str:
+    return f"{_units(place.units)} of pool {place.pool}: {place_message(place)}"
+
+
+def place_message(place: Place) -> str:
+    """Where a claim stands, and why it is not granted now."""
+    queue = f"position {place.position} of {place.waiting}"
+    taken = f"{place.occupied} of {place.capacity} units are held"
+    match place.block:
+        case Block.CAPACITY | Block.TURN:
+            return f"{queue}, {taken}"
+        case Block.PROJECT_LIMIT:
+            return f"{queue}, its project {_within(place)}"
+        case Block.NAMESPACE_LIMIT:
+            return f"{queue}, its project {_within(place)} in this domain"
+        case Block.OTHER_POOL:
+            return f"{queue}, {taken}, but another pool that it claims has no room"
+        case Block.TOO_LARGE:
+            return f"the claim is larger than {_too_small(place)}"
+        case Block.REMOVED:
+            return "the pool was removed"
+        case _:
+            assert_never(place.block)
+
+
+def _within(place: Place) -> str:
+    if place.limit is None or place.held is None:
+        return "holds what it may have"
+    return f"holds {place.held} of the {_units(place.limit)} that it may have"
+
+
+def _too_small(place: Place) -> str:
+    if place.units > place.capacity:
+        return f"the pool since its capacity was lowered to {place.capacity}"
+    return "what its project may have since a limit was lowered"
+
+
+def _units(units: int) -> str:
+    return f"{units} unit{'s' if units != 1 else ''}"
 
 
 def _held(execution: Execution, wait: Wait, waits: str, trouble: Trouble | None) -> tuple[str, str]:

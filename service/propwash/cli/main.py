@@ -19,11 +19,11 @@ Exit codes:
   3    the execution FAILED
   4    the execution was ABORTED
   5    the execution TIMED_OUT
-  6    no such execution or handler
+  6    no such execution, handler or pool
   7    the server cannot be reached, or does not answer in time
   8    serve: the data directory does not serve; it was left as it is
   9    serve, sandbox: the port cannot be listened on
-  10   conflict: it exists with another body, or has already ended
+  10   conflict: it exists with another body, has already ended, is in use, or was changed meanwhile
   11   the time to wait was over before the execution ended
   12   not allowed
   130  stopped by Ctrl-C"""
@@ -45,6 +45,7 @@ class _Commands(LazyGroup):
             ("logs", "logs", "Show a remote job's log."),
             ("results", "results", "Show the rows of a succeeded execution."),
             ("handlers", "handlers", "Show which task types the server has, and their specs."),
+            ("pools", "pools", "Show and change pools: who holds them, who waits, and why."),
             ("connections", "connections", "Show and check the connections of the server's configuration."),
             ("new-plugin", "new_plugin", "Write a new plugin that passes the conformance battery."),
             ("config", "config", "Check or show the server's configuration."),

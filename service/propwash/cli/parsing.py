@@ -20,7 +20,9 @@ from propwash.client import NewExecution, Policy, Value, new_request_id
 
 _SPAN = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _UNITS_S = (86400.0, 3600.0, 60.0, 1.0)
-_JOB_FIELDS = frozenset({"id", "task_type", "spec", "inputs", "connection", "labels", "policy", "request_id"})
+_JOB_FIELDS = frozenset(
+    {"id", "task_type", "spec", "inputs", "connection", "labels", "policy", "priority", "request_id"}
+)
 _POLICY_FIELDS = frozenset({"max_attempts", "wait_timeout", "run_timeout", "total_timeout"})
 
 
@@ -128,6 +130,7 @@ class Defaults:
     connection: str
     labels: Mapping[str, str]
     policy: Policy
+    priority: int
     request_id: str
 
 
@@ -187,6 +190,9 @@ def _job(job: Mapping[str, Value], defaults: Defaults, *, number: int, where: st
         if not isinstance(text, str):
             raise InputError(f"{where}: {field} is a text, not {type(text).__name__}")
         texts[field] = text
+    priority = job.get("priority", defaults.priority)
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        raise InputError(f"{where}: priority is an integer, not {priority!r}")
     prefix = defaults.request_id
     if not (texts["task_type"] or defaults.task_type):
         raise InputError(f"{where}: no task_type; write one, or give --task-type for all")
@@ -198,6 +204,7 @@ def _job(job: Mapping[str, Value], defaults: Defaults, *, number: int, where: st
         connection=texts["connection"] or defaults.connection,
         labels={**defaults.labels, **{key: str(value) for key, value in maps["labels"].items()}},
         policy=_policy(maps["policy"], defaults.policy, where) if maps["policy"] else defaults.policy,
+        priority=priority,
         request_id=texts["request_id"] or (f"{prefix}-{number}" if prefix else new_request_id()),
     )
 

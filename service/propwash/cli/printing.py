@@ -110,7 +110,7 @@ def rich_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, caption
     """The table for a terminal; a cell that is a phase has its colour."""
     table = Table(box=None, pad_edge=False, header_style="bold", caption=caption or None)
     for header in headers:
-        is_long = header in {"MESSAGE", "DESCRIPTION", "REMEDY", "SETTINGS"}
+        is_long = header in {"MESSAGE", "DESCRIPTION", "REMEDY", "SETTINGS", "WHY"}
         table.add_column(header, no_wrap=not is_long, overflow="ellipsis" if is_long else "fold")
     for row in rows:
         table.add_row(*(_cell(one_line(cell)) for cell in row))

@@ -27,6 +27,17 @@ from propwash.client.model import (
     ResultPage,
     new_request_id,
 )
+from propwash.client.pool_model import (
+    Pool,
+    PoolBlock,
+    PoolHolder,
+    PoolOrigin,
+    PoolState,
+    PoolWaiter,
+    ProjectShare,
+    ProjectUsage,
+)
+from propwash.client.pools import pool_name
 from propwash.client.values import Value
 
 __all__ = [
@@ -46,6 +57,14 @@ __all__ = [
     "NewExecution",
     "Phase",
     "Policy",
+    "Pool",
+    "PoolBlock",
+    "PoolHolder",
+    "PoolOrigin",
+    "PoolState",
+    "PoolWaiter",
+    "ProjectShare",
+    "ProjectUsage",
     "ResultPage",
     "Tls",
     "Value",
@@ -53,4 +72,5 @@ __all__ = [
     "execution_name",
     "new_request_id",
     "parent_name",
+    "pool_name",
 ]

@@ -68,7 +68,9 @@ class Patience:
 
 
 class Caller:
-    """Makes unary calls, all of which are idempotent: a create carries its request id."""
+    """Makes unary calls, all of which may be repeated: a create carries its request id, and what else may be refused
+    since it is done already is told by ClientError.is_repeat.
+    """
 
     def __init__(self, *, timeout_s: float, backoff: Backoff, metadata: Metadata) -> None:
         self._timeout_s = timeout_s
@@ -97,6 +99,7 @@ class Caller:
                 return await method(request, timeout=max(0.001, until - now()), metadata=self.metadata)
             except grpc.aio.AioRpcError as error:
                 failure = from_rpc(error)
+            failure.is_repeat = last is not None
             if failure.code == "DEADLINE_EXCEEDED" and not failure.reason and last is not None:
                 raise last  # why the repetitions failed says more than that their time is over
             last = failure

@@ -23,11 +23,17 @@ from propwash.client.model import (
     ResultPage,
     new_request_id,
 )
+from propwash.client.pools import PoolCalls
 from propwash.client.translate import from_execution, from_handler, from_results, to_create_request
 from propwash.client.values import Value, to_duration
 from propwash.client.watching import follow_logs, watch
 from propwash.pb.v1 import execution_service_pb2 as messages
-from propwash.pb.v1 import execution_service_pb2_grpc, handler_service_pb2, handler_service_pb2_grpc
+from propwash.pb.v1 import (
+    execution_service_pb2_grpc,
+    handler_service_pb2,
+    handler_service_pb2_grpc,
+    pool_service_pb2_grpc,
+)
 
 BATCH_SIZE = 1000
 """The most items that one call takes."""
@@ -39,7 +45,7 @@ _NOTHING: Mapping[str, Value] = MappingProxyType({})
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
-class Client:
+class Client(PoolCalls):
     """Speaks to one Propwash server; use as an asynchronous context manager.
 
     Every call is repeated with backoff while the server is away, until timeout_s is over. Every method raises
@@ -70,6 +76,7 @@ class Client:
         self._channel = open_channel(self._target, self._tls)
         self._executions = execution_service_pb2_grpc.ExecutionServiceStub(self._channel)
         self._handlers = handler_service_pb2_grpc.HandlerServiceStub(self._channel)
+        self._pools = pool_service_pb2_grpc.PoolServiceStub(self._channel)
         return self
 
     async def __aexit__(
@@ -95,6 +102,7 @@ class Client:
         connection: str = "",
         labels: Mapping[str, str] = _NO_LABELS,
         policy: Policy = Policy(),  # noqa: B008 - frozen
+        priority: int = 0,
         request_id: str = "",
         validate_only: bool = False,
     ) -> Execution:
@@ -111,6 +119,7 @@ class Client:
             connection=connection,
             labels=labels,
             policy=policy,
+            priority=priority,
             request_id=request_id or new_request_id(),
         )
         return await self.create_new(new, project=project, domain=domain, validate_only=validate_only)

@@ -24,7 +24,8 @@ class ClientError(Exception):
 
     code is gRPC's name of the status, such as NOT_FOUND; reason is the server's own stable word, such as
     EXECUTION_NOT_FOUND, and empty where the server was not reached. is_transient says that the same call may
-    succeed later; the client has then already repeated it until its time was over.
+    succeed later; the client has then already repeated it until its time was over. is_repeat says that an earlier
+    try of the call was not answered: what is refused may be what that one has done.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class ClientError(Exception):
         self.violations = violations
         self.metadata = dict(metadata or {})
         self.retry_after_s = retry_after_s
+        self.is_repeat = False
 
     def __str__(self) -> str:
         return f"{self.reason or self.code}: {self.message}"

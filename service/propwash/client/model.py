@@ -80,6 +80,7 @@ class NewExecution:
     connection: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     policy: Policy = Policy()
+    priority: int = 0
     request_id: str = field(default_factory=new_request_id)
 
 
@@ -108,6 +109,7 @@ class Execution:
     end_time: dt.datetime | None
     observe_time: dt.datetime | None
     etag: str
+    priority: int = 0
 
     @property
     def id(self) -> str:

@@ -45,6 +45,7 @@ def to_create_request(new: NewExecution, parent: str) -> execution_service_pb2.C
         spec=to_map(new.spec),
         connection=new.connection,
         labels=dict(new.labels),
+        priority=new.priority,
     )
     if new.inputs:
         body.inputs.CopyFrom(to_map(new.inputs))
@@ -84,15 +85,16 @@ def from_execution(message: execution_pb2.Execution) -> Execution:
         remote_name=message.remote_name,
         failures=tuple(
             AttemptFailure(
-                attempt=one.attempt, reason=one.reason, message=one.message, time=_instant(one.time)
+                attempt=one.attempt, reason=one.reason, message=one.message, time=instant(one.time)
             )
             for one in message.failures
         ),
-        create_time=_instant(message.create_time),
-        update_time=_instant(message.update_time),
-        end_time=_instant(message.end_time),
-        observe_time=_instant(message.observe_time),
+        create_time=instant(message.create_time),
+        update_time=instant(message.update_time),
+        end_time=instant(message.end_time),
+        observe_time=instant(message.observe_time),
         etag=message.etag,
+        priority=message.priority,
     )
 
 
@@ -102,14 +104,14 @@ def from_change(message: execution_service_pb2.WatchExecutionsResponse) -> Chang
         kind=_KINDS.get(message.kind, ChangeKind.UNSPECIFIED),
         execution=from_execution(message.execution) if message.HasField("execution") else None,
         resume_token=message.resume_token,
-        commit_time=_instant(message.commit_time),
+        commit_time=instant(message.commit_time),
     )
 
 
 def from_log_lines(message: execution_service_pb2.StreamLogsResponse) -> tuple[LogLine, ...]:
     """The lines of one message."""
     return tuple(
-        LogLine(text=line.text, time=_instant(line.time), cursor=message.cursor) for line in message.lines
+        LogLine(text=line.text, time=instant(line.time), cursor=message.cursor) for line in message.lines
     )
 
 
@@ -139,6 +141,6 @@ def from_handler(message: handler_service_pb2.Handler) -> Handler:
     )
 
 
-def _instant(message: Timestamp) -> dt.datetime | None:
+def instant(message: Timestamp) -> dt.datetime | None:
     """None for a field that is not set, which reads as the epoch."""
     return from_timestamp(message) if message.seconds or message.nanos else None

@@ -36,15 +36,16 @@ removed) is set aside, keeps its place by arrival, and holds nobody up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Final
 
+from propwash.core.definitions import Definitions
 from propwash.core.lines import Pool, Waiter
 from propwash.core.model import Claim, Execution, ExecutionUid, Instant, Waiting
-from propwash.core.pool import Overclaimed, PoolSpec, merged
+from propwash.core.pool import PoolSpec, merged
 from propwash.core.queues import Queues
 from propwash.core.shares import Account
 
@@ -64,12 +65,12 @@ class _Holder:
 class Ledger:
     """Tokens of all pools. Every method is deterministic and does no input or output; units are whole numbers.
 
-    What a method grants is answered in the order in which it was granted.
+    What a method grants is answered in the order in which it was granted. definitions say which pools there are; they
+    are changed by configure and remove alone.
     """
 
     def __init__(self, specs: Iterable[PoolSpec] = ()) -> None:
-        self._specs: dict[str, PoolSpec] = {}
-        self._templates: dict[str, PoolSpec] = {}
+        self.definitions = Definitions()
         self._pools: dict[str, Pool] = {}
         self._holding: dict[ExecutionUid, _Holder] = {}
         self._waiting: dict[ExecutionUid, Waiter] = {}
@@ -77,11 +78,6 @@ class Ledger:
         self._numbers = count(1)
         for spec in specs:
             self.configure(spec, 0.0)
-
-    @property
-    def specs(self) -> Mapping[str, PoolSpec]:
-        """The pools and templates that there are, by name."""
-        return self._specs | self._templates
 
     @property
     def pools(self) -> Mapping[str, Pool]:
@@ -106,23 +102,6 @@ class Ledger:
         for pool in self._pools.values():
             for account in pool.accounts.values():
                 account.settle()
-
-    def has(self, name: str) -> bool:
-        """Whether there is a pool of that name, or a template for it."""
-        return self._defined(name)[0] is not None
-
-    def check(self, claims: Sequence[Claim], *, project: str) -> None:
-        """Raise Overclaimed where the claims could never be granted."""
-        for claim in merged(claims):
-            spec, _ = self._defined(claim.pool)
-            if spec is None:
-                raise Overclaimed(f"there is no pool {claim.pool!r}")
-            if claim.units < 1 or claim.units > spec.capacity:
-                raise Overclaimed(f"pool {claim.pool!r} has {spec.capacity} units, {claim.units} are claimed")
-            if claim.units > (most := spec.most(project)):
-                raise Overclaimed(
-                    f"project {project} may hold {most} units of pool {claim.pool!r}, {claim.units} are claimed"
-                )
 
     def request(self, execution: Execution, now: Instant) -> tuple[ExecutionUid, ...]:
         """Wait for what an execution claims; who is granted now."""
@@ -157,14 +136,14 @@ class Ledger:
         """Make or change a pool or a template; who is granted now. Below the occupancy nobody is admitted until it has
         sunk.
         """
-        (self._templates if spec.is_template else self._specs)[spec.name] = spec
+        self.definitions.put(spec)
         if not spec.is_template:
             self._pool(spec.name)
         return self._redefined(spec, now)
 
     def remove(self, name: str, now: Instant) -> tuple[ExecutionUid, ...]:
         """Take a pool or a template away; who is granted now, of other pools alone."""
-        spec = self._specs.pop(name, None) or self._templates.pop(name, None)
+        spec = self.definitions.drop(name)
         return () if spec is None else self._redefined(spec, now)
 
     def grant_all(self, now: Instant) -> tuple[ExecutionUid, ...]:
@@ -259,20 +238,10 @@ class Ledger:
         for claim in waiter.claims:
             del self._pools[claim.pool].wanting[waiter.uid]
 
-    def _defined(self, name: str) -> tuple[PoolSpec | None, str]:
-        """The definition of a pool, and the template that it comes from; of several, the one that says most."""
-        if (spec := self._specs.get(name)) is not None:
-            return spec, ""
-        covering = [spec for spec in self._templates.values() if spec.covers(name)]
-        if not covering:
-            return None, ""
-        nearest = max(covering, key=lambda one: len(one.name))
-        return replace(nearest, name=name), nearest.name
-
     def _pool(self, name: str) -> Pool:
         pool = self._pools.get(name)
         if pool is None:
-            spec, template = self._defined(name)
+            spec, template = self.definitions.of(name)
             pool = Pool(spec or PoolSpec(name=name, capacity=0), template=template, is_removed=spec is None)
             self._pools[name] = pool
         return pool
@@ -291,7 +260,7 @@ class Ledger:
             waiters = sorted(pool.wanting.values(), key=lambda waiter: waiter.number)
             for waiter in reversed(waiters):
                 self._queues.leave(waiter, now)
-            spec, pool.template = self._defined(name)
+            spec, pool.template = self.definitions.of(name)
             pool.spec, pool.is_removed = spec or replace(pool.spec, capacity=0), spec is None
             for account in pool.accounts.values():
                 account.share = pool.spec.share_of(account.project)
@@ -310,7 +279,7 @@ class Ledger:
         pool = self._pools.get(name)
         if pool is None:
             return
-        if not (pool.holding or pool.wanting or name in self._specs):
+        if not (pool.holding or pool.wanting or name in self.definitions.pools):
             del self._pools[name]
         elif len(pool.accounts) > pool.most_accounts:
             idle = [account for account in pool.accounts.values() if not account.is_active]

@@ -113,7 +113,9 @@ class Place:
     capacity: int
     block: Block
     limit: int | None = None
-    """The limit that it has met, with PROJECT_LIMIT and NAMESPACE_LIMIT."""
+    """The limit that it has met, with PROJECT_LIMIT and NAMESPACE_LIMIT; units."""
+    held: int | None = None
+    """What its project, or that in this domain, holds of it then; units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

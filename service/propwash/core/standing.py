@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heapreplace
 from itertools import chain
 
 from propwash.core.ledger import Ledger
@@ -37,7 +39,7 @@ class Standing:
         """Where one stands. One that came after the instant is behind all of its line."""
         pool = self._pool
         position = min(self._position(waiter), max(len(pool.wanting), 1))
-        block, limit = _block(pool, waiter, is_next=position == 1)
+        block, limit, held = _block(pool, waiter, is_next=position == 1)
         return Place(
             pool=pool.spec.name,
             units=_units(pool, waiter),
@@ -47,7 +49,25 @@ class Standing:
             capacity=pool.spec.capacity,
             block=block,
             limit=limit,
+            held=held,
         )
+
+    def in_order(self) -> Iterator[Waiter]:
+        """Everybody, the next first; last those who can never be granted."""
+        heap = [
+            (-queue.priority, queue.base, queue.number, 0, index) for index, queue in enumerate(self._queues)
+        ]
+        heapify(heap)
+        rest = [iter(queue.line.queue.values()) for queue in self._queues]
+        while heap:
+            priority, _, number, taken, index = heap[0]
+            queue = self._queues[index]
+            yield next(rest[index])
+            if taken + 1 < queue.size:
+                heapreplace(heap, (priority, queue.base + (taken + 1) * queue.step, number, taken + 1, index))
+            else:
+                heappop(heap)
+        yield from (waiter for waiter in self._pool.wanting.values() if waiter.line is None)
 
     def _position(self, waiter: Waiter) -> int:
         line = waiter.line
@@ -127,14 +147,14 @@ def held(pool: Pool) -> tuple[Held, ...]:
     return tuple(Held(uid=uid, units=units) for uid, units in pool.holding.items())
 
 
-def wanted(pool: Pool, now: Instant) -> tuple[Wanted, ...]:
-    """Who waits for it, in the order of their places. Takes time with all who wait."""
+def wanted(pool: Pool, now: Instant) -> Iterator[Wanted]:
+    """Who waits for it, in order, as of this instant; made one by one, as there may be many. Nothing of the pool may
+    change meanwhile.
+    """
     standing = Standing(pool, now)
-    found = [
-        Wanted(uid=one.uid, place=standing.place(one), priority=one.priority, since=one.since)
-        for one in pool.wanting.values()
-    ]
-    return tuple(sorted(found, key=lambda one: (one.place.position, one.since, one.uid)))
+    for position, waiter in enumerate(standing.in_order(), start=1):
+        place = replace(standing.place(waiter), position=position)
+        yield Wanted(uid=waiter.uid, place=place, priority=waiter.priority, since=waiter.since)
 
 
 def places(ledger: Ledger, waiter: Waiter, now: Instant) -> tuple[Place, ...]:
@@ -163,18 +183,19 @@ def _units(pool: Pool, waiter: Waiter) -> int:
     return next(claim.units for claim in waiter.claims if claim.pool == pool.spec.name)
 
 
-def _block(pool: Pool, waiter: Waiter, *, is_next: bool) -> tuple[Block, int | None]:
+def _block(pool: Pool, waiter: Waiter, *, is_next: bool) -> tuple[Block, int | None, int | None]:
+    """Why it is not granted, the limit that it has met, and what is held within that."""
     line, share = waiter.line, pool.spec.share_of(waiter.project)
     if pool.is_removed:
-        return Block.REMOVED, None
+        return Block.REMOVED, None, None
     if line is None:
         is_here = _units(pool, waiter) > pool.spec.most(waiter.project)
-        return (Block.TOO_LARGE if is_here else Block.OTHER_POOL), None
+        return (Block.TOO_LARGE if is_here else Block.OTHER_POOL), None, None
     account = next(account for other, account in line.accounts if other is pool)
     if line.parked is account.whole:
-        return Block.PROJECT_LIMIT, share.limit
-    if line.parked is account.domain(waiter.domain):
-        return Block.NAMESPACE_LIMIT, share.namespace_limit
+        return Block.PROJECT_LIMIT, share.limit, account.whole.held
+    if line.parked is (scope := account.domain(waiter.domain)):
+        return Block.NAMESPACE_LIMIT, share.namespace_limit, scope.held
     if line.parked is not None or (line.group.at is not pool and _units(pool, waiter) <= pool.free(line)):
-        return Block.OTHER_POOL, None
-    return (Block.CAPACITY if is_next else Block.TURN), None
+        return Block.OTHER_POOL, None, None
+    return (Block.CAPACITY if is_next else Block.TURN), None, None

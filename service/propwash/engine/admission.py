@@ -195,7 +195,7 @@ class Admission:
     def _new_record(self, draft: Draft) -> Record:
         admitted = self._handlers.admit(draft.request, project=draft.name.project, domain=draft.name.domain)
         try:
-            self._ledger.check(admitted.claims, project=draft.name.project)
+            self._ledger.definitions.check(admitted.claims, project=draft.name.project)
         except Overclaimed as error:
             raise Refused("CLAIM_TOO_LARGE", str(error)) from error
         now = self._clock.now()

@@ -25,7 +25,7 @@ from propwash.engine.table import Entry, Table
 from propwash.engine.waits import Waits
 from propwash.ports import Clock, Handlers, Instrument, Store
 
-POOLS_EVERY_S = 5.0
+POOLS_EVERY_S = 1.0
 """How often the pools are reported."""
 
 

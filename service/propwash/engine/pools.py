@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import overload
 
 from propwash.core import standing
 from propwash.core.ledger import Ledger
@@ -91,11 +92,11 @@ class PoolCatalogue:
 
     def all(self) -> Sequence[PoolStatus]:
         """See ports.Pools."""
-        return [self._status(name) for name in sorted({*self._ledger.specs, *self._ledger.pools})]
+        return [self._status(name) for name in sorted({*self._ledger.definitions.all(), *self._ledger.pools})]
 
     def one(self, name: str) -> PoolStatus:
         """See ports.Pools."""
-        if name not in self._ledger.specs and name not in self._ledger.pools:
+        if name not in self._ledger.definitions.all() and name not in self._ledger.pools:
             raise NoSuchPool(name)
         return self._status(name)
 
@@ -120,20 +121,8 @@ class PoolCatalogue:
 
     def waiters(self, name: str) -> Sequence[PoolWaiter]:
         """See ports.Pools."""
-        found = []
-        for one in standing.wanted(self._index(name), self._clock.now()):
-            entry = self._table.by_uid(one.uid)
-            if entry is not None:
-                found.append(
-                    PoolWaiter(
-                        name=entry.name,
-                        attempt=entry.execution.attempt,
-                        priority=one.priority,
-                        since=one.since,
-                        place=one.place,
-                    )
-                )
-        return found
+        pool = self._index(name)
+        return _Waiters(pool, self._table, now=self._clock.now())
 
     async def create(self, spec: PoolSpec) -> PoolStatus:
         """See ports.Pools."""
@@ -218,7 +207,7 @@ class PoolCatalogue:
         pool = self._ledger.pools.get(name)
         if pool is not None:
             return pool
-        spec = self._ledger.specs.get(name)
+        spec = self._ledger.definitions.all().get(name)
         if spec is None:
             raise NoSuchPool(name)
         return Pool(spec)
@@ -234,6 +223,45 @@ class PoolCatalogue:
             created_at=None if stored is None else stored.created_at,
             updated_at=None if stored is None else stored.updated_at,
         )
+
+
+class _Waiters(Sequence[PoolWaiter]):
+    """Who waits for a pool, read as far as is asked for, within one turn of the loop: there may be very many."""
+
+    def __init__(self, pool: Pool, table: Table, *, now: Instant) -> None:
+        self._count = len(pool.wanting)
+        self._table = table
+        self._rest = standing.wanted(pool, now)
+        self._read: list[PoolWaiter] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> PoolWaiter: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PoolWaiter]: ...
+
+    def __getitem__(self, index: int | slice) -> PoolWaiter | Sequence[PoolWaiter]:
+        if isinstance(index, slice):
+            self._read_to(index.indices(self._count)[1])
+        else:
+            self._read_to(self._count if index < 0 else index + 1)
+        return self._read[index]
+
+    def _read_to(self, count: int) -> None:
+        while len(self._read) < count and (one := next(self._rest, None)) is not None:
+            entry = self._table.by_uid(one.uid)
+            assert entry is not None, "who waits is in the table"
+            self._read.append(
+                PoolWaiter(
+                    name=entry.name,
+                    attempt=entry.execution.attempt,
+                    priority=one.priority,
+                    since=one.since,
+                    place=one.place,
+                )
+            )
 
 
 def _check(result: CommitResult) -> None:

@@ -15,6 +15,7 @@ def differences(draft: Draft, existing: Record) -> tuple[str, ...]:
         ("task_type", mine.task_type, theirs.task_type),
         ("connection", mine.connection, theirs.connection),
         ("policy", draft.policy, existing.execution.plan.policy),
+        ("priority", draft.priority, existing.execution.plan.priority),
         ("request_id", mine.request_id, theirs.request_id),
     ):
         if one != other:

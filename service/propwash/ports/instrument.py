@@ -47,7 +47,7 @@ class Instrument(Protocol):
         """How late the loop was at one beat."""
 
     def pools(self, views: Sequence[PoolView]) -> None:
-        """How all pools stand, every few seconds; one that is not named is not there any more."""
+        """How all pools stand, every second or so; one that is not named is not there any more."""
 
     def breaker(
         self,

@@ -21,8 +21,6 @@ class StoredPool:
     configured: bytes = b""
     """The digest of the configuration's definition that this replaces; empty where it has none. A configuration that
     was changed since goes before it."""
-    is_removed: bool = False
-    """Nothing is granted any more; it is forgotten when nobody holds it or waits for it."""
     created_at: Instant = 0.0
     updated_at: Instant = 0.0
 

@@ -53,6 +53,7 @@ def encode_request(request: TaskRequest, plan: Plan) -> bytes:
                 lacks_look_up=not traits.can_look_up,
             ),
             is_polled_together=plan.is_polled_together,
+            priority=plan.priority,
         ),
     )
     return record.SerializeToString()
@@ -64,7 +65,7 @@ def decode_request(body: bytes) -> tuple[TaskRequest, Plan]:
         record = pb.RequestRecord.FromString(body)
     except DecodeError:
         raise StoreCorrupt("a stored request is damaged") from None
-    _check_format(record.format)
+    check_format(record.format)
     plan = record.plan
     policy, traits = plan.policy, plan.traits
     request = TaskRequest(
@@ -99,6 +100,7 @@ def decode_request(body: bytes) -> tuple[TaskRequest, Plan]:
             can_look_up=not traits.lacks_look_up,
         ),
         is_polled_together=plan.is_polled_together,
+        priority=plan.priority,
     )
 
 
@@ -122,7 +124,7 @@ def decode_execution(body: bytes, *, uid: ExecutionUid, plan: Plan, created_at: 
         record = pb.StateRecord.FromString(body)
     except DecodeError:
         raise StoreCorrupt(f"the stored state of execution {uid} is damaged") from None
-    _check_format(record.format)
+    check_format(record.format)
     return Execution(
         uid=uid,
         plan=plan,
@@ -139,6 +141,7 @@ def decode_execution(body: bytes, *, uid: ExecutionUid, plan: Plan, created_at: 
     )
 
 
-def _check_format(found: int) -> None:
+def check_format(found: int) -> None:
+    """Raise StoreTooNew for a record that this program must not read."""
     if found > FORMAT:
         raise StoreTooNew(f"a record has format {found} and this program knows up to {FORMAT}")

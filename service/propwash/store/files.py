@@ -16,7 +16,7 @@ from propwash.ports import (
     StoreNotWritable,
     StoreUnavailable,
 )
-from propwash.store.schema import APPLICATION_ID, TABLES, Migration, check_version, schema_version
+from propwash.store.schema import APPLICATION_ID, Migration, check_version, schema_version, tables_of
 
 FILE = "propwash.db"
 LOCK = "lock"
@@ -116,7 +116,7 @@ def _inspect(connection: sqlite3.Connection, file: Path, migrations: Sequence[Mi
     if application != APPLICATION_ID:
         raise StoreCorrupt(f"{file} is an SQLite file, but not a Propwash store")
     check_version(version, migrations)
-    if missing := TABLES.difference(tables):
+    if missing := tables_of(version).difference(tables):
         raise StoreCorrupt(f"{file} is damaged: it lacks the table {min(missing)}")
     if size <= _WHOLE_CHECK_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

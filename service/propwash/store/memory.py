@@ -6,31 +6,27 @@ import asyncio
 import secrets
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from propwash.core.model import ExecutionUid, Instant
 from propwash.ports import (
-    Bury,
     ChangePage,
     CommitResult,
     ExecutionName,
     Filter,
     Group,
-    Insert,
     Position,
     Record,
     Scope,
     SnapshotPart,
     Stale,
-    StoredChange,
+    StoredPool,
     StoreLocked,
     StoreUnavailable,
-    Update,
 )
-from propwash.store.columns import ended_at_of
+from propwash.store.disk import Disk
 from propwash.store.filters import check, in_scope, matches
-from propwash.store.planning import Board, CommitPlan, Planner, RequestKey, Slot, as_updated, request_key
+from propwash.store.planning import Planner
 from propwash.store.reading import check_token
 from propwash.store.streaming import PART
 
@@ -39,26 +35,12 @@ Gate: TypeAlias = Callable[[], Awaitable[None]]
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
-@dataclass(slots=True, kw_only=True)
-class _Disk:
-    owner: str
-    term: int = 0
-    holder: MemoryStore | None = None
-    records: dict[ExecutionUid, Record] = field(default_factory=dict)
-    names: dict[ExecutionName, ExecutionUid] = field(default_factory=dict)
-    requests: dict[RequestKey, ExecutionUid] = field(default_factory=dict)
-    tombstones: dict[ExecutionName, Bury] = field(default_factory=dict)
-    changes: list[StoredChange] = field(default_factory=list)
-    floor: int = 0
-    last_seq: int = 0
-
-
 class MemoryStore:
     """The Store port in memory; what crash answers sees what this one committed."""
 
     def __init__(self, *, owner: str | None = None) -> None:
         """owner is drawn where it is not given."""
-        self._disk = _Disk(owner=owner or "".join(secrets.choice(_ALPHABET) for _ in range(8)))
+        self._disk = Disk(owner=owner or "".join(secrets.choice(_ALPHABET) for _ in range(8)))
         self._term = 0
         self._failures = 0
         self._failure = ""
@@ -134,57 +116,11 @@ class MemoryStore:
         if self._failures:
             self._failures -= 1
             raise StoreUnavailable(self._failure)
-        planner = Planner(
-            self._board(groups), last_seq=self._disk.last_seq, load=lambda uid: self._disk.records[uid]
-        )
-        plan = planner.plan(groups)
-        self._apply(plan, at)
-        return plan.results
-
-    def _board(self, groups: Sequence[Group]) -> Board:
-        disk, board = self._disk, Board()
-        uids: set[ExecutionUid] = set()
-        for change in (change for group in groups for change in group):
-            if isinstance(change, Update):
-                uids.add(change.uid)
-                continue
-            name = change.record.name if isinstance(change, Insert) else change.name
-            if name in disk.names:
-                board.by_name[name] = disk.names[name]
-            if name in disk.tombstones:
-                board.tombstones[name] = disk.tombstones[name].message
-            if isinstance(change, Insert):
-                uids.add(change.record.execution.uid)
-                key = request_key(name, change.record.request)
-                if key is not None and key in disk.requests:
-                    board.by_request[key] = disk.requests[key]
-        for uid in uids.union(board.by_name.values(), board.by_request.values()):
-            if (record := disk.records.get(uid)) is not None:
-                board.by_uid[uid] = Slot(uid=uid, version=record.version, seq=record.seq)
-        return board
-
-    def _apply(self, plan: CommitPlan, at: Instant) -> None:
         disk = self._disk
-        for slot in plan.inserts:
-            record = disk.records[slot.uid] = slot.as_record()
-            disk.names[record.name] = slot.uid
-            if (key := request_key(record.name, record.request)) is not None:
-                disk.requests[key] = slot.uid
-        for slot in plan.updates:
-            if slot.execution is not None:
-                stored = disk.records[slot.uid]
-                execution = as_updated(stored.execution, slot.execution)
-                disk.records[slot.uid] = replace(
-                    stored, execution=execution, version=slot.version, seq=slot.seq
-                )
-        for change in plan.changes:
-            stored = disk.records[change.execution.uid]
-            execution = as_updated(stored.execution, change.execution)
-            record = replace(stored, execution=execution, version=change.version, seq=change.seq)
-            disk.changes.append(StoredChange(seq=change.seq, committed_at=at, record=record))
-        for bury in plan.buried:
-            disk.tombstones[bury.name] = bury
-        disk.last_seq = plan.last_seq
+        planner = Planner(disk.board(groups), last_seq=disk.last_seq, load=lambda uid: disk.records[uid])
+        plan = planner.plan(groups)
+        disk.apply(plan, at)
+        return plan.results
 
     async def get(self, names: Sequence[ExecutionName]) -> Sequence[Record | None]:
         """Read by name."""
@@ -217,6 +153,11 @@ class MemoryStore:
             and (where is None or matches(where, record))
         ]
         return found[:limit]
+
+    async def load_pools(self) -> Sequence[StoredPool]:
+        """Every stored pool, by name."""
+        self._check_open()
+        return [pool for _, pool in sorted(self._disk.pools.items())]
 
     async def load_active(self) -> AsyncIterator[Sequence[Record]]:
         """Every record that is not terminal, in parts, oldest first, of one moment."""
@@ -261,28 +202,9 @@ class MemoryStore:
         executions.
         """
         self._check_open()
-        disk = self._disk
-        if disk.term != self._term:
+        if self._disk.term != self._term:
             return 0
-        ended = [(ended_at_of(record.execution), record) for record in disk.records.values()]
-        old = sorted(
-            ((at, record.execution.uid) for at, record in ended if at is not None and at < ended_before),
-        )[:limit]
-        floor = disk.floor
-        for _, uid in old:
-            record = disk.records.pop(uid)
-            floor = max(floor, record.seq)
-            del disk.names[record.name]
-            if (key := request_key(record.name, record.request)) is not None:
-                del disk.requests[key]
-        for change in disk.changes[floor - disk.floor :]:
-            if change.committed_at >= changes_before:
-                break
-            floor = change.seq
-        del disk.changes[: floor - disk.floor]
-        disk.floor = floor
-        disk.tombstones = {name: bury for name, bury in disk.tombstones.items() if bury.at >= ended_before}
-        return len(old)
+        return self._disk.purge(ended_before=ended_before, changes_before=changes_before, limit=limit)
 
     def _check_open(self) -> None:
         if self._term == 0:

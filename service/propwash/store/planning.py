@@ -5,10 +5,10 @@ Both adapters decide here; they differ in where the board comes from and where t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from propwash.core.model import Done, Execution, ExecutionUid
 from propwash.ports import (
@@ -16,13 +16,16 @@ from propwash.ports import (
     Change,
     CommitResult,
     Committed,
+    DropPool,
     Duplicate,
     DuplicateOf,
     ExecutionName,
     Group,
     Insert,
+    PutPool,
     Record,
     Stale,
+    StoredPool,
     TaskRequest,
     Update,
 )
@@ -77,6 +80,8 @@ class Board:
     by_name: dict[ExecutionName, ExecutionUid] = field(default_factory=dict)
     by_request: dict[RequestKey, ExecutionUid] = field(default_factory=dict)
     tombstones: dict[ExecutionName, str] = field(default_factory=dict)
+    pools: dict[str, int] = field(default_factory=dict)
+    """The version of each; none, or 0, where there is none."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,8 @@ class CommitPlan:
     """The newest of each execution only."""
     changes: list[PlannedChange]
     buried: list[Bury]
+    pools: Mapping[str, StoredPool | None]
+    """The newest of each that the commit changes; None where it is forgotten."""
     last_seq: int
 
 
@@ -102,6 +109,7 @@ class Planner:
         self._seq = last_seq
         self._changes: list[PlannedChange] = []
         self._buried: list[Bury] = []
+        self._pools: dict[str, StoredPool | None] = {}
         self._touched: dict[ExecutionUid, None] = {}
         self._undo: list[Callable[[], object]] = []
         self._is_single = False
@@ -116,6 +124,7 @@ class Planner:
             updates=[slot for slot in touched if slot.request is None],
             changes=self._changes,
             buried=self._buried,
+            pools=self._pools,
             last_seq=self._seq,
         )
 
@@ -145,6 +154,12 @@ class Planner:
                 return self._insert(index, change.record)
             case Bury():
                 return self._bury(index, change)
+            case PutPool():
+                return self._put_pool(index, change.pool)
+            case DropPool():
+                return self._drop_pool(index, change)
+            case _:
+                assert_never(change)
 
     def _update(self, index: int, change: Update) -> int | Stale:
         slot = self._board.by_uid.get(change.uid)
@@ -198,6 +213,22 @@ class Planner:
             self._buried.append(change)
         return 0
 
+    def _put_pool(self, index: int, pool: StoredPool) -> int | Stale:
+        name = pool.spec.name
+        if pool.version != self._board.pools.get(name, 0) + 1:
+            return Stale(index=index)
+        self._put(self._board.pools, name, pool.version)
+        self._put(self._pools, name, pool)
+        return 0
+
+    def _drop_pool(self, index: int, change: DropPool) -> int | Stale:
+        version = self._board.pools.get(change.name, 0)
+        if not version or version != change.expected_version:
+            return Stale(index=index)
+        self._put(self._board.pools, change.name, 0)
+        self._put(self._pools, change.name, None)
+        return 0
+
     def _duplicate(self, index: int, of: DuplicateOf, uid: ExecutionUid) -> Duplicate:
         return Duplicate(index=index, of=of, existing=self._record(self._board.by_uid[uid]))
 
@@ -227,6 +258,11 @@ class Planner:
 def request_key(name: ExecutionName, request: TaskRequest) -> RequestKey | None:
     """By what a repeat is told; None where the request has no id."""
     return (name.project, name.domain, request.request_id) if request.request_id else None
+
+
+def pool_of(change: PutPool | DropPool) -> str:
+    """The name of the pool that a change is about."""
+    return change.pool.spec.name if isinstance(change, PutPool) else change.name
 
 
 def as_updated(stored: Execution, execution: Execution) -> Execution:

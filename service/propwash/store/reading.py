@@ -20,9 +20,11 @@ from propwash.ports import (
     Record,
     Scope,
     StoredChange,
+    StoredPool,
 )
 from propwash.store.codec import decode_execution, decode_request
 from propwash.store.filters import SqlValue, conjuncts, label_key, phases_of, to_sql
+from propwash.store.pools import decode_pool
 
 WINDOW = 20_000
 """How many sequence numbers one read of changes looks through at most, so that a narrow scope does not read
@@ -83,6 +85,11 @@ def by_request(
 def _one(connection: sqlite3.Connection, sql: str, params: Sequence[str]) -> Record | None:
     row = connection.execute(sql, params).fetchone()
     return None if row is None else to_record(row)
+
+
+def pools(connection: sqlite3.Connection) -> list[StoredPool]:
+    """Every pool, by name; raises StoreCorrupt or StoreTooNew."""
+    return [decode_pool(body) for (body,) in connection.execute("SELECT body FROM pools ORDER BY name")]
 
 
 def last_seq(connection: sqlite3.Connection) -> int:

@@ -15,6 +15,8 @@ APPLICATION_ID = 0x50574153
 
 TABLES = frozenset({"meta", "executions", "requests", "labels", "changes", "tombstones"})
 """What every version has."""
+_TABLES_SINCE = {"pools": 2}
+"""What versions have from this one on."""
 
 Migration: TypeAlias = Callable[[sqlite3.Connection], None]
 """Takes the schema from one version to the next, inside a transaction."""
@@ -82,6 +84,14 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_by_age ON tombstones (at);
 """
 
+_POOLS = """
+CREATE TABLE pools (
+    name TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    body BLOB NOT NULL
+) WITHOUT ROWID
+"""
+
 
 def _create(connection: sqlite3.Connection) -> None:
     for statement in _VERSION_1.split(";\n"):
@@ -94,7 +104,11 @@ def _create(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: Sequence[Migration] = (_create,)
+def _add_pools(connection: sqlite3.Connection) -> None:
+    connection.execute(_POOLS)
+
+
+MIGRATIONS: Sequence[Migration] = (_create, _add_pools)
 """The migration at index n leads from version n to version n + 1. One that was ever released is never
 changed.
 """
@@ -113,6 +127,11 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {len(migrations)}")
     return found
+
+
+def tables_of(version: int) -> frozenset[str]:
+    """The tables that a schema of this version has at least."""
+    return TABLES.union(name for name, since in _TABLES_SINCE.items() if since <= version)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

@@ -26,6 +26,7 @@ from propwash.ports import (
     SnapshotPart,
     Stale,
     StoreCorrupt,
+    StoredPool,
 )
 from propwash.store import purging, reading
 from propwash.store.filters import check, in_scope
@@ -132,6 +133,10 @@ class SqliteStore:
         return await self._threads.read(
             lambda reader: list(map(reading.to_record, reader.execute(*query).fetchall()))
         )
+
+    async def load_pools(self) -> Sequence[StoredPool]:
+        """Every stored pool, by name."""
+        return await self._threads.read(reading.pools)
 
     async def load_active(self) -> AsyncIterator[Sequence[Record]]:
         """Every record that is not terminal, in parts, oldest first, of one moment."""

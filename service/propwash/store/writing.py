@@ -9,15 +9,16 @@ from __future__ import annotations
 import functools
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeAlias
 
 from propwash.core.model import Execution, ExecutionUid, Instant
-from propwash.ports import Bury, ExecutionName, Group, Insert, Update
+from propwash.ports import Bury, DropPool, ExecutionName, Group, Insert, PutPool, StoredPool, Update
 from propwash.store.codec import encode_request, encode_state
 from propwash.store.columns import connection_of, ended_at_of, reason_of
-from propwash.store.planning import Board, CommitPlan, Slot, request_key
+from propwash.store.planning import Board, CommitPlan, Slot, pool_of, request_key
+from propwash.store.pools import encode_pool
 
 Cell: TypeAlias = str | int | float | bytes | None
 _MOST_ROWS = 512
@@ -33,6 +34,7 @@ def read_board(connection: sqlite3.Connection, groups: Sequence[Group]) -> Board
     uids: list[ExecutionUid] = []
     inserts: list[Insert] = []
     names: list[ExecutionName] = []
+    pools: list[str] = []
     for group in groups:
         for change in group:
             match change:
@@ -44,9 +46,12 @@ def read_board(connection: sqlite3.Connection, groups: Sequence[Group]) -> Board
                     names.append(change.record.name)
                 case Bury():
                     names.append(change.name)
+                case PutPool() | DropPool():
+                    pools.append(pool_of(change))
     _read_uids(connection, board, uids)
     _read_names(connection, board, names)
     _read_requests(connection, board, inserts)
+    _read_pools(connection, board, pools)
     return board
 
 
@@ -77,6 +82,11 @@ def _read_requests(connection: sqlite3.Connection, board: Board, inserts: Sequen
         for uid, row, version, seq, *key in connection.execute(_find_requests(size), cells):
             board.by_uid[uid] = Slot(uid=uid, row=row, version=version, seq=seq)
             board.by_request[(key[0], key[1], key[2])] = uid
+
+
+def _read_pools(connection: sqlite3.Connection, board: Board, pools: Sequence[str]) -> None:
+    for size, cells in _padded([(name,) for name in pools]):
+        board.pools.update(connection.execute(_find_pools(size), cells).fetchall())
 
 
 def write_plan(connection: sqlite3.Connection, plan: CommitPlan, *, at: Instant, next_row: int) -> int:
@@ -144,7 +154,15 @@ def write_plan(connection: sqlite3.Connection, plan: CommitPlan, *, at: Instant,
         "tombstones (project, domain, execution, message, at)",
         [(b.name.project, b.name.domain, b.name.execution, b.message, b.at) for b in plan.buried],
     )
+    if plan.pools:
+        _write_pools(connection, plan.pools)
     return next_row
+
+
+def _write_pools(connection: sqlite3.Connection, pools: Mapping[str, StoredPool | None]) -> None:
+    connection.executemany("DELETE FROM pools WHERE name = ?", [(name,) for name in pools])
+    kept = [(name, pool.version, encode_pool(pool)) for name, pool in pools.items() if pool is not None]
+    _insert(connection, "pools (name, version, body)", kept)
 
 
 class _States:
@@ -218,6 +236,13 @@ def _find(third: str, rows: int) -> str:
         f"SELECT e.uid, e.id, e.version, e.seq, e.project, e.domain, e.{third} FROM {_values(3, rows)} AS w "
         "CROSS JOIN executions AS e "
         f"ON e.project = w.column1 AND e.domain = w.column2 AND e.{third} = w.column3"
+    )
+
+
+@functools.cache
+def _find_pools(rows: int) -> str:
+    return (
+        f"SELECT p.name, p.version FROM {_values(1, rows)} AS w CROSS JOIN pools AS p ON p.name = w.column1"
     )
 
 

@@ -68,6 +68,7 @@ def show_one(one: Execution) -> None:
             ("attempt", str(one.attempt)),
             ("task type", one.task_type),
             ("connection", one.connection),
+            ("priority", str(one.priority) if one.priority else ""),
             ("remote name", one.remote_name),
             ("labels", ", ".join(f"{key}={value}" for key, value in sorted(one.labels.items()))),
             ("created", f"{one.create_time or ''} ({age(one.create_time)} ago)"),

@@ -40,7 +40,7 @@ Examples:
 \b
 A line of jobs.jsonl; only task_type and spec are needed:
   {"task_type": "bigquery_query_job_task", "spec": {"query": "SELECT @n"}, "inputs": {"n": 1},
-   "id": "a", "labels": {"team": "a"}, "policy": {"max_attempts": 3, "run_timeout": "30m"}}
+   "id": "a", "labels": {"team": "a"}, "priority": 5, "policy": {"max_attempts": 3, "run_timeout": "30m"}}
 
 \b
 Values of other types:
@@ -63,6 +63,12 @@ Values of other types:
 @click.option("--wait-timeout", type=Span(), help="How long an attempt may wait for its pools, such as 10m.")
 @click.option("--run-timeout", type=Span(), help="How long one attempt may run, such as 30m.")
 @click.option("--total-timeout", type=Span(), help="How long it may take in all, such as 2h.")
+@click.option(
+    "--priority",
+    type=click.IntRange(-1000, 1000),
+    default=0,
+    help="Who waits for a pool with a higher one is served first; -1000 to 1000.",
+)
 @click.option("--validate-only", is_flag=True, help="Check everything, with a dry run; create nothing.")
 @click.option("--from-file", help="Many executions, one JSON object a line; - reads standard input.")
 @click.option("--wait", "is_wait", is_flag=True, help="Wait for the end; the exit code says how it ended.")
@@ -83,6 +89,7 @@ def command(
     wait_timeout: dt.timedelta | None,
     run_timeout: dt.timedelta | None,
     total_timeout: dt.timedelta | None,
+    priority: int,
     validate_only: bool,
     from_file: str | None,
     is_wait: bool,
@@ -109,6 +116,7 @@ def command(
             run_timeout=run_timeout or _NO_TIME,
             total_timeout=total_timeout or _NO_TIME,
         ),
+        priority=priority,
         request_id=request_id,
     )
     if from_file is not None:
@@ -126,6 +134,7 @@ def command(
         connection=connection,
         labels=defaults.labels,
         policy=defaults.policy,
+        priority=priority,
         request_id=request_id or new_request_id(),
     )
 

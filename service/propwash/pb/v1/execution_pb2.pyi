@@ -139,6 +139,7 @@ class Execution(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     OBSERVE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name, projects/{project}/domains/{domain}/executions/{execution}. Each part is 1 to 63 of
     [a-z0-9-], begins with a letter or digit and does not end with a dash.
@@ -161,6 +162,8 @@ class Execution(_message.Message):
     """The name that the current attempt's remote job has or will have."""
     etag: _builtins.str
     """Changes with every stored change."""
+    priority: _builtins.int
+    """Who waits for a pool with a higher one is served first; -1000 to 1000."""
     @_builtins.property
     def spec(self) -> _value_pb2.MapValue:
         """The task, in the fields that the handler's spec schema names (HandlerService.GetHandler serves that schema)."""
@@ -229,10 +232,11 @@ class Execution(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         observe_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "inputs", b"inputs", "observe_time", b"observe_time", "outputs", b"outputs", "policy", b"policy", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "connection", b"connection", "create_time", b"create_time", "end_time", b"end_time", "etag", b"etag", "failures", b"failures", "inputs", b"inputs", "labels", b"labels", "links", b"links", "message", b"message", "name", b"name", "observe_time", b"observe_time", "outputs", b"outputs", "phase", b"phase", "policy", b"policy", "reason", b"reason", "remote_name", b"remote_name", "spec", b"spec", "task_type", b"task_type", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "connection", b"connection", "create_time", b"create_time", "end_time", b"end_time", "etag", b"etag", "failures", b"failures", "inputs", b"inputs", "labels", b"labels", "links", b"links", "message", b"message", "name", b"name", "observe_time", b"observe_time", "outputs", b"outputs", "phase", b"phase", "policy", b"policy", "priority", b"priority", "reason", b"reason", "remote_name", b"remote_name", "spec", b"spec", "task_type", b"task_type", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -259,6 +259,7 @@ class PlanRecord(_message.Message):
     TRAITS_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
     IS_POLLED_TOGETHER_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
     """The string that chooses the handler."""
     connection: _builtins.str
@@ -271,6 +272,8 @@ class PlanRecord(_message.Message):
     """What the handler needs besides the name to find or delete the job."""
     is_polled_together: _builtins.bool
     """Whether one call observes many jobs of the handler."""
+    priority: _builtins.int
+    """Who waits for a pool with a higher one is served first."""
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClaimRecord]:
         """The units that each attempt needs."""
@@ -295,10 +298,11 @@ class PlanRecord(_message.Message):
         traits: Global___TraitsRecord | None = ...,
         hint: _builtins.bytes = ...,
         is_polled_together: _builtins.bool = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "traits", b"traits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "connection", b"connection", "domain", b"domain", "hint", b"hint", "is_polled_together", b"is_polled_together", "policy", b"policy", "project", b"project", "task_type", b"task_type", "traits", b"traits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "connection", b"connection", "domain", b"domain", "hint", b"hint", "is_polled_together", b"is_polled_together", "policy", b"policy", "priority", b"priority", "project", b"project", "task_type", b"task_type", "traits", b"traits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -329,6 +333,126 @@ class ClaimRecord(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClaimRecord: _TypeAlias = ClaimRecord  # noqa: Y015
+
+@_typing.final
+class PoolRecord(_message.Message):
+    """A pool that was made over the API, or what the API changed of one of the configuration's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ProjectsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ShareRecord: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ShareRecord | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    PROJECTS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CONFIGURED_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    format: _builtins.int
+    """The record format that a reader must know; raised only by a change that an older program must not read past."""
+    name: _builtins.str
+    """The pool's name; a template's ends with an asterisk."""
+    version: _builtins.int
+    """Grows by one with every stored change; 1 at creation."""
+    capacity: _builtins.int
+    """Units."""
+    description: _builtins.str
+    """For people."""
+    configured: _builtins.bytes
+    """The digest of the configuration's definition that this replaces; empty where it has none."""
+    created_at: _builtins.float
+    """When it was first stored."""
+    updated_at: _builtins.float
+    """When it was last changed."""
+    @_builtins.property
+    def share(self) -> Global___ShareRecord:
+        """What every project may have that is not named in projects."""
+
+    @_builtins.property
+    def projects(self) -> _containers.MessageMap[_builtins.str, Global___ShareRecord]:
+        """What one project may have, by project."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.int = ...,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        share: Global___ShareRecord | None = ...,
+        projects: _abc.Mapping[_builtins.str, Global___ShareRecord] | None = ...,
+        description: _builtins.str = ...,
+        configured: _builtins.bytes = ...,
+        created_at: _builtins.float = ...,
+        updated_at: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["share", b"share"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "configured", b"configured", "created_at", b"created_at", "description", b"description", "format", b"format", "name", b"name", "projects", b"projects", "share", b"share", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolRecord: _TypeAlias = PoolRecord  # noqa: Y015
+
+@_typing.final
+class ShareRecord(_message.Message):
+    """What one project may have of a pool; an absent limit is no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    NAMESPACE_LIMIT_FIELD_NUMBER: _builtins.int
+    weight: _builtins.float
+    """Its share where all want more than there is, relative to the others'; always written."""
+    limit: _builtins.int
+    """Units that it may hold at once in all its domains."""
+    namespace_limit: _builtins.int
+    """Units that it may hold at once in each of its domains."""
+    def __init__(
+        self,
+        *,
+        weight: _builtins.float = ...,
+        limit: _builtins.int | None = ...,
+        namespace_limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_namespace_limit", b"_namespace_limit", "limit", b"limit", "namespace_limit", b"namespace_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_namespace_limit", b"_namespace_limit", "limit", b"limit", "namespace_limit", b"namespace_limit", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__namespace_limit: _TypeAlias = _typing.Literal["namespace_limit"]  # noqa: Y015
+    _WhichOneofArgType__namespace_limit: _TypeAlias = _typing.Literal["_namespace_limit", b"_namespace_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__namespace_limit) -> _WhichOneofReturnType__namespace_limit | None: ...
+
+Global___ShareRecord: _TypeAlias = ShareRecord  # noqa: Y015
 
 @_typing.final
 class PolicyRecord(_message.Message):
