@@ -33,7 +33,10 @@ def most_allowed(gone: list[float], first: int, last: int, burst: float, rate: f
 
 
 @given(
-    rate=st.floats(0.1, 100), burst=st.floats(1, 20), gaps=GAPS, slowed=st.sets(st.integers(0, 119), max_size=9)
+    rate=st.floats(0.1, 100),
+    burst=st.floats(1, 20),
+    gaps=GAPS,
+    slowed=st.sets(st.integers(0, 119), max_size=9),
 )
 def test_no_window_passes_more_than_burst_and_rate_allow(
     rate: float, burst: float, gaps: list[float], slowed: set[int]

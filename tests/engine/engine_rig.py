@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import Execution, Fault, OutcomeKind, Phase, Policy, Traits
+from propwash.engine.budgets import Budget
 from propwash.engine.engine import Engine
-from propwash.engine.options import EngineOptions
+from propwash.engine.options import EngineOptions, RateLimit
+from propwash.engine.supervision import Supervisor
 from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
@@ -270,6 +272,17 @@ async def engine_rig(
             rig.check()
         finally:
             await rig.close()
+
+
+def supervised_budget(clock: Clock, supervisor: Supervisor, *, rate: float, burst: float) -> Budget:
+    """A budget whose timers are tasks of the supervisor, as in the engine."""
+
+    async def wait(at: float, do: Callable[[], None]) -> None:
+        await clock.sleep_until(at)
+        do()
+
+    limit = RateLimit(rate=rate, burst=burst)
+    return Budget(clock, limit, at=lambda at, do: supervisor.spawn(wait(at, do), "budget waits"))
 
 
 async def settled() -> None:

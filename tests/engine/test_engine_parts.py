@@ -8,13 +8,13 @@ import random
 import pytest
 
 from propwash.core.model import ExecutionUid, Fault, FaultKind
-from propwash.engine.budgets import Budget
+from propwash.engine.budgets import Urgency
 from propwash.engine.circuits import Circuit, Permit, Source
-from propwash.engine.lanes import Lane, Urgency, Work
+from propwash.engine.lanes import Lane, Work
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.engine.supervision import Supervisor, TaskDied
 from propwash.engine.timers import Timers
-from tests.engine.engine_rig import EngineLog, settled
+from tests.engine.engine_rig import EngineLog, settled, supervised_budget
 from tests.engine.virtual_time import LoopClock, run
 
 
@@ -146,7 +146,7 @@ class LaneRig:
             clock=self.clock,
             supervisor=self.supervisor,
             instrument=self.log,
-            budget=Budget(self.clock, RateLimit(rate=rate, burst=burst)),
+            budget=supervised_budget(self.clock, self.supervisor, rate=rate, burst=burst),
             circuit=Circuit(
                 handler="h",
                 connection="c",
@@ -209,7 +209,7 @@ def test_a_lane_waits_for_its_throttle_and_heeds() -> None:
         await asyncio.sleep(10.0)
         assert [at for _, at in rig.begun] == pytest.approx([0, 0, 2, 4], abs=0.02)
         fault = Fault(kind=FaultKind.THROTTLED, reason="X", message="", retry_after_s=40.0)
-        rig.lane.heed(Permit(0), fault, execution="e")
+        rig.lane.heed(Permit(0, rig.clock.now()), fault, execution="e")
         rig.put("late")
         await asyncio.sleep(60.0)
         name, at = rig.begun[-1]

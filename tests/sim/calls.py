@@ -6,6 +6,7 @@ Requests and answers are lost, late, slow and repeated here, and refused; the re
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +66,7 @@ class Calls:
             failures=3, after_s=2.0, executions=min(2, len(world.executions)), first_s=2.0, longest_s=20.0
         )
         self._held: dict[Source, deque[tuple[Entry, Effect, int]]] = {}
+        self._wakes: dict[Source, Callable[[], None]] = {}
         self.doubted: set[tuple[ExecutionUid, int]] = set()
         """The attempts of which a create was not answered, or not with anything that proves something."""
 
@@ -74,6 +76,8 @@ class Calls:
         self._queued = {}
         self.in_flight = {}
         self._held = {source: deque() for source in Source}
+        # One object each: who asks twice is woken once.
+        self._wakes = {source: partial(self._pump, source) for source in Source}
         self.circuit = Circuit(
             handler="sim",
             connection="sim",
@@ -113,7 +117,7 @@ class Calls:
     def _pump(self, source: Source) -> None:
         """As engine.lanes does."""
         held = self._held[source]
-        while held and self.circuit.admits(source, partial(self._pump, source)):
+        while held and self.circuit.admits(source, self._wakes[source]):
             self._send(*held.popleft())
 
     def _send(self, entry: Entry, effect: Effect, ticket: int) -> None:

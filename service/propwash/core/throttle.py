@@ -3,16 +3,16 @@
 Theory of operation. A token bucket whose rate finds by itself what the remote system bears:
 
 - It begins at the configured rate, and stays there for as long as nothing asks it to slow down.
-- An answer that asks for it is a cut. What the system bore is known then: the average of the calls a second that it did
-  not refuse. That becomes the ``peak``, within bounds: no more than the rate that was too high, no less than half of it.
-- After a cut the rate follows one curve of its age, ``peak * exp(DEPTH * (age / pause - 1) ** 3)``: it begins a seventh
-  below the peak, is quickly back just under it, stays there around the age of one pause, and then probes with growing
-  steps, up to the configured rate. Where the limit is where it was, the next cut comes at about two pauses: what the
-  first half left of the limit is made good by the second, and a few calls in hundreds are refused. Where the limit was
-  raised, the rate has trebled within three pauses.
+- An answer that asks for it is a cut. What the system bore is known then: the average of the calls a second that it
+  did not refuse. That becomes the ``peak``: no more than the rate that was too high, and no less than half of it.
+- After a cut the rate follows one curve of its age, ``peak * exp(DEPTH * (age / pause - 1) ** 3)``: it begins a
+  seventh below the peak, is quickly back just under it, stays there around the age of one pause, and then probes with
+  growing steps, up to the configured rate. Where the limit is where it was, the next cut comes at about two pauses:
+  what the first left of the limit is made good by the second, and a few calls in hundreds are refused. Where the limit
+  was raised, the rate has trebled within three pauses.
 - A pause is a few seconds, and longer where the rate is low, so that the refused calls stay few among the others.
 - The age grows only while calls wait: what nobody asks for proves nothing, so a quiet time raises no rate.
-- The bucket shrinks with the rate: it never holds more than the configured burst's share of it, and is empty after a cut.
+- The bucket shrinks with the rate: it never holds more than that share of the configured burst, and a cut empties it.
 - A storm counts once: answers to calls that were sent before the last cut tell nothing new.
 - Retry-After closes the bucket until then, and it does not fill while it is closed.
 

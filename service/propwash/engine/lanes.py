@@ -6,14 +6,13 @@ A lane decides synchronously which call goes next and starts it as a task; what 
 from __future__ import annotations
 
 import asyncio
-import enum
 import heapq
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from propwash.core.model import Fault, Instant
-from propwash.engine.budgets import Budget
+from propwash.engine.budgets import Budget, Turn, Urgency
 from propwash.engine.circuits import Circuit, Permit, Source
 from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
@@ -21,17 +20,6 @@ from propwash.ports import Clock, Instrument
 
 Work: TypeAlias = Callable[[Permit], Coroutine[object, object, None]]
 """Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
-
-
-class Urgency(enum.IntEnum):
-    """Which of two waiting calls goes first."""
-
-    ABORT = 0
-    """Somebody waits for the end of a job that costs money."""
-    NEW = 1
-    """Somebody waits for the start."""
-    CATCH_UP = 2
-    """Work taken up after a restart: new work and aborts overtake it."""
 
 
 @dataclass(order=True, slots=True)
@@ -71,14 +59,13 @@ class Lane:
         self._budget = budget
         self._circuit = circuit
         self._source = source
-        self._turn_at: Instant | None = None
-        """The turn that the next call has; taken before it is known which call that is."""
+        self._turn: Turn | None = None
+        """The turn that the next call waits for; which call that is is known when it comes."""
         self._concurrency = concurrency
         self._queue: list[Call] = []
         self._count = 0
         self._positions = Snapshot(clock, self._count_waiting)
         self._running = 0
-        self._is_timing = False
         self._is_stopped = False
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -93,8 +80,7 @@ class Lane:
 
     def heed(self, permit: Permit, fault: Fault | None, *, execution: str) -> None:
         """Learn from how a call ended: slow down where the remote system asked for it, stop where it is silent."""
-        if fault is not None:
-            self._budget.heed(fault)
+        self._budget.heed(fault, sent_at=permit.sent_at)
         self._circuit.end(permit, fault, executions=(execution,))
 
     def ahead(self, call: Call) -> int:
@@ -115,36 +101,35 @@ class Lane:
         return {call.number: position for position, call in enumerate(wanted)}
 
     def _pump(self) -> None:
-        while (
-            self._queue and self._running < self._concurrency and not self._is_stopped and not self._is_timing
-        ):
-            now = self._clock.now()
-            if self._turn_at is None:
-                self._turn_at = self._budget.reserve()
-            turn_at = max(self._turn_at, self._budget.closed_until)
-            if turn_at > now:
-                self._is_timing = True
-                self._supervisor.spawn(self._pump_at(turn_at), f"lane {self.name} waits for its budget")
-                break
-            if not self._circuit.admits(self._source, self._pump):
-                break
+        """Have a turn asked for, as urgent as the call that goes next."""
+        if self._queue and self._running < self._concurrency and not self._is_stopped:
+            urgency = self._queue[0].urgency
+            if self._turn is None or urgency < self._turn.urgency:
+                if self._turn is not None:
+                    self._turn.withdraw()
+                self._turn = self._budget.ask(urgency, self._go)
+                self._budget.serve()
+        self._instrument.queued(lane=self.name, depth=len(self._queue))
+
+    def _go(self) -> bool:
+        """A turn has come: start the next call that is still wanted, and say whether there was one."""
+        self._turn = None
+        if self._is_stopped or not self._circuit.admits(self._source, self._pump):
+            return False
+        while self._queue:
             call = heapq.heappop(self._queue)
             call.is_waiting = False
             work = call.start()
-            if work is None:
-                continue
-            self._turn_at = None
-            self._instrument.dequeued(lane=self.name, seconds=now - call.queued_at)
-            self._running += 1
-            self._quiet.clear()
-            permit = self._circuit.begin(self._source)
-            self._supervisor.spawn(self._run(work, permit), f"lane {self.name} call {call.number}")
-        self._instrument.queued(lane=self.name, depth=len(self._queue))
-
-    async def _pump_at(self, at: Instant) -> None:
-        await self._clock.sleep_until(at)
-        self._is_timing = False
-        self._pump()
+            if work is not None:
+                self._instrument.dequeued(lane=self.name, seconds=self._clock.now() - call.queued_at)
+                self._running += 1
+                self._quiet.clear()
+                permit = self._circuit.begin(self._source)
+                self._supervisor.spawn(self._run(work, permit), f"lane {self.name} call {call.number}")
+                self._pump()
+                return True
+        self._instrument.queued(lane=self.name, depth=0)
+        return False
 
     async def _run(self, work: Work, permit: Permit) -> None:
         try:
