@@ -66,6 +66,17 @@ class SandboxAdmin:
         async with self._http.delete(f"{self._url}/faults"):
             pass
 
+    async def set_limits(self, limits: Mapping[str, object]) -> None:
+        """Let every stand-in bear so much from now on, in the form that the admin endpoint reads."""
+        async with self._http.put(f"{self._url}/limits", json=limits):
+            pass
+
+    async def answers(self, system: str, method: str) -> dict[str, int]:
+        """How often a method was answered in which way: "200", or "403 requests_per_s" for what a limit refused."""
+        summary = await self._get("ledger")
+        found: dict[str, int] = summary["requests"].get(system, {}).get(method, {})
+        return found
+
     async def figures(self) -> LedgerFigures:
         """The summary."""
         summary = await self._get("ledger")
