@@ -74,6 +74,7 @@ class Calls:
         """The process has crashed, the memory of the breaker with it."""
         world = self._world
         self._queued = {}
+        world.invariants.thrift.forget()
         self.in_flight = {}
         self._held = {source: deque() for source in Source}
         # One object each: who asks twice is woken once.
@@ -263,6 +264,7 @@ class Calls:
         uid = entry.execution.uid
         fault = event if isinstance(event, Fault) else None
         self._world.invariants.silence.answered(entry, effect, fault)
+        self._world.invariants.thrift.answered(entry, effect, fault)
         self.circuit.end(permit, fault, executions=(uid,))
         self._world.invariants.silence.heard()
         if effect.verb is Verb.CREATE:

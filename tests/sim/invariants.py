@@ -24,6 +24,7 @@ from propwash.engine.circuits import Source
 from propwash.engine.table import Entry
 from tests.sim.remote import Job
 from tests.sim.silence import Silence
+from tests.sim.thrift import Thrift
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -47,6 +48,7 @@ class Invariants:
         self._gone: set[ExecutionUid] = set()
         self._granted_at: dict[tuple[ExecutionUid, int], float] = {}
         self.silence = Silence(world, self.fail)
+        self.thrift = Thrift(world, self.fail)
         self._known: set[int] = set()
         """The jobs whose metas were ever stored."""
 
@@ -235,6 +237,7 @@ class Invariants:
         if isinstance(row[0].state, Done):
             self.fail("terminal wants nothing", f"{effect} for {uid[-1]}, which has ended")
         self.silence.probed(entry, effect)
+        self.thrift.sent(entry, effect)
 
     def check_at_rest(self) -> None:
         """When nothing is left to happen."""
