@@ -29,9 +29,10 @@ TENTH = 0.9
 FEW = 0.02
 LEARN_S = 60.0
 MEASURE_S = 30.0
-WARM_S = 6.0
+WARM_S = 8.0
 FIXED_S = 12.0
-SHARES = (0.9, 1.0)
+SHARES = (0.8, 0.9, 1.0)
+"""The fixed rates, of what the sandbox bears."""
 RAISED = 3
 _BACKLOG = 400
 """So many executions wait at least."""
@@ -150,8 +151,8 @@ async def loaded(
     configuration["data_dir"] = str(scene.folder / prefix)
     fast = {"rate": FAR_TOO_FAST, "burst": FAR_TOO_FAST}
     is_told = writes_per_s != FAR_TOO_FAST
-    # A quarter of a second: less loses calls to every timer that is late, more meets the limit's own burst at once.
-    writes = {"rate": writes_per_s, "burst": max(writes_per_s / 4.0, 1.0) if is_told else FAR_TOO_FAST}
+    # A twentieth of a second: none loses calls to every timer that is late, and more would be refused at the start.
+    writes = {"rate": writes_per_s, "burst": max(writes_per_s / 20.0, 1.0) if is_told else FAR_TOO_FAST}
     for system in forms:
         configuration["connections"][system]["limits"] = {"reads": fast, "writes": writes, "deletes": fast}
     path.write_text(yaml.safe_dump(configuration), encoding="utf-8")

@@ -40,6 +40,7 @@ AVERAGE_S: Final = 4.0
 """The time constant of the average of what was borne."""
 _SPARE: Final = 0.1
 """The share of a bucket up to which calls count as waiting for it: who takes them comes a little late."""
+_SHORTEST_COUNT_S: Final = 0.1
 _WHOLE: Final = 1.0 - 1e-9
 """One call, but for the rounding of instants."""
 _MOST_EXPONENT: Final = 60.0
@@ -60,8 +61,10 @@ class Throttle:
     closed_until: Instant = 0.0
     cut_at: Instant = float("-inf")
     borne: float = 0.0
-    """The average of answered calls a second, at borne_at."""
-    borne_at: Instant = 0.0
+    """The sum, at borne_at, of answered calls that fade with AVERAGE_S."""
+    borne_at: Instant = float("-inf")
+    borne_since: Instant = 0.0
+    """When the sum began, after a time without any answer."""
 
     @classmethod
     def full(cls, *, rate: float, burst: float, now: Instant) -> Throttle:
@@ -75,7 +78,6 @@ class Throttle:
             age_s=math.inf,
             level=burst,
             at=now,
-            borne_at=now,
         )
 
     @property
@@ -113,7 +115,9 @@ class Throttle:
 
     def answered(self, now: Instant) -> Throttle:
         """The bucket after an answer that asks for nothing."""
-        return replace(self, borne=self._borne_at(now) + 1.0 / AVERAGE_S, borne_at=now)
+        if now - self.borne_at > AVERAGE_S:
+            return replace(self, borne=1.0, borne_at=now, borne_since=now)
+        return replace(self, borne=self.borne * self._faded(now) + 1.0, borne_at=max(now, self.borne_at))
 
     def slowed(self, now: Instant, *, sent_at: Instant, retry_after_s: float | None = None) -> Throttle:
         """The bucket after an answer that asks us to slow down, to a call that was sent at the instant given."""
@@ -126,7 +130,7 @@ class Throttle:
         rate = later.rate
         # Cut again before it was back at the peak, it may have been only unlucky: what was borne lately says so.
         highest = max(rate, later.peak) if later.age_s < later._pause_s else rate
-        peak = max(min(later._borne_at(now), highest), rate * STEEPEST)
+        peak = max(min(later._borne_per_s(now), highest), rate * STEEPEST)
         level = min(later.level, 1.0 if later.closed_until > now else 0.0)
         return replace(later, peak=peak, age_s=0.0, level=level, cut_at=now)
 
@@ -134,5 +138,11 @@ class Throttle:
     def _pause_s(self) -> float:
         return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, CALLS_IN_A_PAUSE / self.peak))
 
-    def _borne_at(self, now: Instant) -> float:
-        return self.borne * math.exp(min(self.borne_at - now, 0.0) / AVERAGE_S)
+    def _borne_per_s(self, now: Instant) -> float:
+        if self.borne == 0.0:
+            return 0.0
+        counted_s = AVERAGE_S * -math.expm1(-max(now - self.borne_since, _SHORTEST_COUNT_S) / AVERAGE_S)
+        return self.borne * self._faded(now) / counted_s
+
+    def _faded(self, now: Instant) -> float:
+        return math.exp(min(self.borne_at - now, 0.0) / AVERAGE_S)
