@@ -29,7 +29,7 @@ def hungry(throttle: Throttle, now: float, seconds: float) -> tuple[Throttle, fl
 
 
 def most_allowed(gone: list[float], first: int, last: int, burst: float, rate: float) -> float:
-    return burst + rate * (gone[last] - gone[first]) + 1e-6
+    return burst + rate * (gone[last] - gone[first]) + 2e-3
 
 
 @given(
@@ -92,6 +92,29 @@ def test_a_cut_goes_a_seventh_below_what_was_borne() -> None:
         throttle = throttle.slowed(now + 0.02, sent_at=now + 0.01)
         now += 0.02
     assert 80.0 * 0.8 <= throttle.rate <= 80.0
+
+
+@pytest.mark.parametrize("rest_s", [0.0, 3600.0])
+def test_what_was_borne_is_counted_from_the_first_answer_on(rest_s: float) -> None:
+    throttle, now = Throttle.full(rate=30.0, burst=1.0, now=0.0), 0.0
+    throttle = throttle.answered(now)
+    now += rest_s
+    for _ in range(30):
+        now += 1.0 / 30.0
+        throttle = throttle.answered(now)
+    # An average over a longer time than there were calls would take it for a few calls a second.
+    assert throttle.slowed(now, sent_at=now).rate == pytest.approx(30.0 * CUT, rel=0.05)
+
+
+def test_what_was_borne_long_ago_is_forgotten() -> None:
+    throttle = Throttle.full(rate=30.0, burst=1.0, now=0.0)
+    for number in range(300):
+        throttle = throttle.answered(number / 30.0)
+    now = 10.0
+    for _ in range(6):
+        now += 10.0
+        throttle = throttle.slowed(now, sent_at=now)
+    assert throttle.rate < 1.0
 
 
 def test_the_bucket_is_empty_after_a_cut_and_shrinks_with_the_rate() -> None:

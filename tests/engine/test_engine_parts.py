@@ -8,7 +8,7 @@ import random
 import pytest
 
 from propwash.core.model import ExecutionUid, Fault, FaultKind
-from propwash.engine.budgets import Urgency
+from propwash.engine.budgets import EVERY, Urgency
 from propwash.engine.circuits import Circuit, Permit, Source
 from propwash.engine.lanes import Lane, Work
 from propwash.engine.options import EngineOptions, RateLimit
@@ -184,6 +184,24 @@ def test_a_lane_goes_by_urgency_and_then_by_age() -> None:
             "first", "ABORT0", "ABORT1", "NEW0", "NEW1", "CATCH_UP0", "CATCH_UP1",
         ]  # fmt: skip
         assert rig.log.depths["lane"] == 0
+        await rig.supervisor.close()
+
+    run(play())
+
+
+@pytest.mark.parametrize(("rate", "concurrency"), [(5.0, 64), (1000.0, 5)])
+def test_what_is_less_urgent_in_a_lane_is_not_starved(rate: float, concurrency: int) -> None:
+    async def play() -> None:
+        rig = LaneRig(rate=rate, burst=1.0, concurrency=concurrency)
+        for number in range(4 * EVERY):
+            rig.put(f"new{number}", Urgency.NEW)
+        for number in range(3):
+            rig.put(f"late{number}", Urgency.CATCH_UP)
+        await asyncio.sleep(30.0)
+        names = [name for name, _ in rig.begun]
+        late = [names.index(f"late{number}") for number in range(3)]
+        assert late == pytest.approx([EVERY, 2 * EVERY, 3 * EVERY], abs=concurrency)
+        assert late[0] >= EVERY - concurrency
         await rig.supervisor.close()
 
     run(play())

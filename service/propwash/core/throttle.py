@@ -41,8 +41,8 @@ AVERAGE_S: Final = 4.0
 _SPARE: Final = 0.1
 """The share of a bucket up to which calls count as waiting for it: who takes them comes a little late."""
 _SHORTEST_COUNT_S: Final = 0.1
-_WHOLE: Final = 1.0 - 1e-9
-"""One call, but for the rounding of instants."""
+_WHOLE: Final = 0.999
+"""One call, but for the rounding of instants since the epoch: they are a quarter of a microsecond apart."""
 _MOST_EXPONENT: Final = 60.0
 
 

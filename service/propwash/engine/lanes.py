@@ -1,14 +1,16 @@
 """Lanes: one queue of remote calls for each handler, connection and verb, behind budget and breaker.
 
-A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a heap, not a task.
+A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a queue, not a task.
+It waits for one turn of the budget for each urgency that it has calls of, and knows the call when the turn has come.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from propwash.core.model import Fault, Instant
@@ -22,15 +24,14 @@ Work: TypeAlias = Callable[[Permit], Coroutine[object, object, None]]
 """Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """A call in a lane."""
 
-    urgency: Urgency
     number: int
-    queued_at: Instant = field(compare=False)
-    start: Callable[[], Work | None] = field(compare=False)
-    is_waiting: bool = field(default=True, compare=False)
+    queued_at: Instant
+    start: Callable[[], Work | None]
+    is_waiting: bool = True
 
     def withdraw(self) -> None:
         """Have nothing done when its turn comes."""
@@ -59,10 +60,10 @@ class Lane:
         self._budget = budget
         self._circuit = circuit
         self._source = source
-        self._turn: Turn | None = None
-        """The turn that the next call waits for; which call that is is known when it comes."""
+        self._turns: dict[Urgency, Turn] = {}
+        """The turns that are waited for."""
         self._concurrency = concurrency
-        self._queue: list[Call] = []
+        self._queues: dict[Urgency, deque[Call]] = {urgency: deque() for urgency in Urgency}
         self._count = 0
         self._positions = Snapshot(clock, self._count_waiting)
         self._running = 0
@@ -73,8 +74,8 @@ class Lane:
     def put(self, start: Callable[[], Work | None], *, urgency: Urgency) -> Call:
         """Queue a call. start is asked when its turn has come: it gives the call, or None where none is wanted."""
         self._count += 1
-        call = Call(urgency, self._count, self._clock.now(), start)
-        heapq.heappush(self._queue, call)
+        call = Call(self._count, self._clock.now(), start)
+        self._queues[urgency].append(call)
         self._pump()
         return call
 
@@ -85,7 +86,7 @@ class Lane:
 
     def ahead(self, call: Call) -> int:
         """How many calls go before one that waits."""
-        behind_all = max(len(self._queue) - 1, 0)
+        behind_all = max(self._depth() - 1, 0)
         return min(self._positions.value().get(call.number, behind_all), behind_all)
 
     def stop(self) -> None:
@@ -96,28 +97,32 @@ class Lane:
         """Return when no call is in flight."""
         await self._quiet.wait()
 
+    def _depth(self) -> int:
+        return sum(map(len, self._queues.values()))
+
     def _count_waiting(self) -> Mapping[int, int]:
-        wanted = sorted(call for call in self._queue if call.start is not _nothing)
+        wanted = (call for queue in self._queues.values() for call in queue if call.start is not _nothing)
         return {call.number: position for position, call in enumerate(wanted)}
 
     def _pump(self) -> None:
-        """Have a turn asked for, as urgent as the call that goes next."""
-        if self._queue and self._running < self._concurrency and not self._is_stopped:
-            urgency = self._queue[0].urgency
-            if self._turn is None or urgency < self._turn.urgency:
-                if self._turn is not None:
-                    self._turn.withdraw()
-                self._turn = self._budget.ask(urgency, self._go)
-                self._budget.serve()
-        self._instrument.queued(lane=self.name, depth=len(self._queue))
+        """Have a turn asked for, for each urgency that waits."""
+        if self._running < self._concurrency and not self._is_stopped:
+            for urgency, queue in self._queues.items():
+                if queue and urgency not in self._turns:
+                    self._turns[urgency] = self._budget.ask(urgency, partial(self._go, urgency))
+            self._budget.serve()
+        self._instrument.queued(lane=self.name, depth=self._depth())
 
-    def _go(self) -> bool:
+    def _go(self, urgency: Urgency) -> bool:
         """A turn has come: start the next call that is still wanted, and say whether there was one."""
-        self._turn = None
-        if self._is_stopped or not self._circuit.admits(self._source, self._pump):
+        del self._turns[urgency]
+        if self._is_stopped or self._running >= self._concurrency:
             return False
-        while self._queue:
-            call = heapq.heappop(self._queue)
+        if not self._circuit.admits(self._source, self._pump):
+            return False
+        queue = self._queues[urgency]
+        while queue:
+            call = queue.popleft()
             call.is_waiting = False
             work = call.start()
             if work is not None:
@@ -128,7 +133,7 @@ class Lane:
                 self._supervisor.spawn(self._run(work, permit), f"lane {self.name} call {call.number}")
                 self._pump()
                 return True
-        self._instrument.queued(lane=self.name, depth=0)
+        self._instrument.queued(lane=self.name, depth=self._depth())
         return False
 
     async def _run(self, work: Work, permit: Permit) -> None:
