@@ -169,7 +169,7 @@ def verdict(error: RemoteError, *, is_submitting: bool, names_role: bool = True)
         case Meaning.MISSING:
             return NotFound(message)
         case _:
-            return Unavailable(reason or UNEXPECTED_ANSWER, message)
+            return Unavailable(reason or UNEXPECTED_ANSWER, message, retry_after_s=error.retry_after_s)
 
 
 def stable_reason(code: str) -> str:

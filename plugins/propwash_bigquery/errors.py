@@ -135,7 +135,7 @@ def verdict(error: ApiError, *, is_submitting: bool) -> Verdict:
             return Throttled(reason or "RATE_LIMIT_EXCEEDED", message, retry_after_s=error.retry_after_s)
         case Meaning.QUOTA:
             # A wait that the service did not ask for would hold every job of the connection up for one answer: the
-            # engine's own backoff and the halved rate do, and try whether the quota is back.
+            # engine's own backoff and the lowered rate do, and try whether the quota is back.
             return Throttled(reason, message, retry_after_s=error.retry_after_s)
         case Meaning.MISSING if not is_submitting:
             return NotFound(message)
@@ -152,7 +152,7 @@ def verdict(error: ApiError, *, is_submitting: bool) -> Verdict:
                 return Permanent(reason, message)
             return Unavailable(PERMISSION_DENIED, message)
         case _:
-            return Unavailable(reason or "UNEXPECTED_ANSWER", message)
+            return Unavailable(reason or "UNEXPECTED_ANSWER", message, retry_after_s=error.retry_after_s)
 
 
 def _meaning(error: ApiError) -> Meaning:

@@ -123,7 +123,7 @@ def verdict(error: RemoteError, *, is_submitting: bool) -> Verdict:
         case 400 if is_submitting and error.code:
             return Permanent("REQUEST_REFUSED", f"{code}: {message}")
         case _:
-            return Unavailable(UNEXPECTED_ANSWER, f"{code}: {message}")
+            return Unavailable(UNEXPECTED_ANSWER, f"{code}: {message}", retry_after_s=error.retry_after_s)
 
 
 def retry_after(header: str | None, *, now: dt.datetime) -> float | None:

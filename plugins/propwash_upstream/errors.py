@@ -7,9 +7,12 @@ the traceback or the text of whatever a connector raised, UNKNOWN where the serv
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc import StatusCode
 
 from propwash.sdk import Permanent, Retryable, Throttled, Unavailable, Verdict
@@ -17,6 +20,8 @@ from propwash.sdk import Permanent, Retryable, Throttled, Unavailable, Verdict
 UNREACHABLE = "UPSTREAM_UNREACHABLE"
 RAISED = "CONNECTOR_RAISED"
 _MOST_CHARS = 1000
+_MOST_RETRY_AFTER_S = 3600.0
+_DETAILS = "grpc-status-details-bin"
 _TOO_LARGE = "message larger than max"
 _NO_CONNECTOR = "cannot find"
 _BROKEN_STREAM = "RST_STREAM"
@@ -26,12 +31,16 @@ _BREAKS = (StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.DEADLINE_EXC
 class CallError(Exception):
     """A call that ended with another status than OK."""
 
-    def __init__(self, code: StatusCode, details: str, *, is_unsent: bool = False) -> None:
+    def __init__(
+        self, code: StatusCode, details: str, *, is_unsent: bool = False, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(details)
         self.code = code
         self.details = details
         self.is_unsent = is_unsent
         """Whether no connection could be made, so that nothing was sent."""
+        self.retry_after_s = retry_after_s
+        """When the server wants to be asked again."""
 
     @property
     def is_broken(self) -> bool:
@@ -89,7 +98,7 @@ def of_create(error: CallError, *, when_raised: Literal["retry", "fail", "doubt"
     if error.code is StatusCode.NOT_FOUND and _NO_CONNECTOR not in error.details.lower():
         return Unavailable("UPSTREAM_NOT_FOUND", error.said)
     rule = RULES.get(error.code, _OTHER)
-    return rule.create(rule.reason, error.said)
+    return _verdict(rule.create, rule.reason, error)
 
 
 def of_look(error: CallError) -> Verdict:
@@ -99,4 +108,30 @@ def of_look(error: CallError) -> Verdict:
     if error.has_raised:
         return Unavailable(RAISED, error.said)
     rule = RULES.get(error.code, _OTHER)
-    return rule.look(rule.reason, error.said)
+    return _verdict(rule.look, rule.reason, error)
+
+
+def retry_after_s(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
+    """Seconds, at most an hour, after which a status wants the call to be repeated; None where it does not say.
+
+    Source: google.rpc.RetryInfo in the google.rpc.Status of the trailing metadata grpc-status-details-bin, as servers
+    in the manner of Google's APIs send it with RESOURCE_EXHAUSTED and UNAVAILABLE.
+    """
+    for name, value in metadata:
+        if name == _DETAILS and isinstance(value, bytes):
+            try:
+                status = status_pb2.Status.FromString(value)
+            except DecodeError:
+                return None
+            for detail in status.details:
+                retry = error_details_pb2.RetryInfo()
+                if detail.Is(retry.DESCRIPTOR) and detail.Unpack(retry):
+                    delay_s: float = retry.retry_delay.ToTimedelta().total_seconds()
+                    return min(max(delay_s, 0.0), _MOST_RETRY_AFTER_S)
+    return None
+
+
+def _verdict(kind: type[Verdict], reason: str, error: CallError) -> Verdict:
+    if issubclass(kind, Throttled | Unavailable):
+        return kind(reason, error.said, retry_after_s=error.retry_after_s)
+    return kind(reason, error.said)

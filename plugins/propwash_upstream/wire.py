@@ -20,7 +20,7 @@ from flyteidl2.core import security_pb2
 
 from propwash.sdk import CREDENTIALS_UNAVAILABLE, Unavailable
 from propwash_upstream.connection import UpstreamSettings
-from propwash_upstream.errors import CallError
+from propwash_upstream.errors import CallError, retry_after_s
 
 
 class Protocol(enum.Enum):
@@ -267,7 +267,8 @@ def _error(error: grpc.aio.AioRpcError, channel: grpc.aio.Channel) -> CallError:
         and details.startswith(_UNSENT)
         and channel.get_state() is not grpc.ChannelConnectivity.READY
     )
-    return CallError(error.code(), details, is_unsent=is_unsent)
+    trailing = error.trailing_metadata() or ()
+    return CallError(error.code(), details, is_unsent=is_unsent, retry_after_s=retry_after_s(tuple(trailing)))
 
 
 def _now() -> float:

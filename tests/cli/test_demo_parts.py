@@ -10,7 +10,7 @@ import pytest
 
 from propwash.cli.demo.driving import Driver
 from propwash.cli.demo.following import Follower
-from propwash.cli.demo.ledger import LedgerFigures
+from propwash.cli.demo.ledger import LedgerFigures, is_useful
 from propwash.cli.demo.measuring import Gauges, parse_lag, quantile
 from propwash.cli.demo.plan import KINDS, Load, make_plan
 from propwash.cli.demo.runs import STEPS
@@ -46,7 +46,7 @@ def execution(index: int, phase: Phase, *, attempt: int = 1) -> Execution:
     )
 
 
-def figures(*, live: int = 0, created_twice: int = 0) -> LedgerFigures:
+def figures(*, live: int = 0, created_twice: int = 0, calls: int = 3) -> LedgerFigures:
     return LedgerFigures(
         total=3,
         live=live,
@@ -55,11 +55,12 @@ def figures(*, live: int = 0, created_twice: int = 0) -> LedgerFigures:
         overlapping=0,
         duplicate_requests=0,
         faults=1,
-        calls={"jobs.insert": 3},
+        calls={"jobs.insert": calls},
+        useful_calls=3,
     )
 
 
-def evidence(phases: list[Phase], *, live: int = 0, created_twice: int = 0) -> Evidence:
+def evidence(phases: list[Phase], *, live: int = 0, created_twice: int = 0, calls: int = 3) -> Evidence:
     plan = make_plan(LOAD)
     wanted = [next(job for job in plan if job.expected is Phase.SUCCEEDED and job.abort_after_s is None)] * 3
     driver = Driver(client=cast("Client", None), jobs=plan)
@@ -76,7 +77,7 @@ def evidence(phases: list[Phase], *, live: int = 0, created_twice: int = 0) -> E
         gauges=Gauges(),
         stored=stored,
         at_end=figures(live=live),
-        settled=figures(created_twice=created_twice),
+        settled=figures(created_twice=created_twice, calls=calls),
         remote_ends={"u0": 9.5, "u1": 10.0, "u2": 11.0},
         live_names=(),
         crashes=0,
@@ -106,6 +107,19 @@ def test_a_good_run_has_no_faults() -> None:
     assert verdict.faults == ()
     assert verdict.figures["latency_p50_s"] == 1.0
     assert verdict.figures["remote_calls_jobs_insert"] == 3
+    assert verdict.figures["calls_for_one_of_use"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("code", "is_of_use"),
+    [
+        *(("200", True), ("404", True), ("403 denied", True), ("200 slow", True), ("202 stuck", True)),
+        *(("503", False), ("503 server_error", False), ("lost_answer", False), ("200 garbage", False)),
+        *(("403 throttle", False), ("403 requests_per_s", False), ("429 concurrent_jobs", False)),
+    ],
+)
+def test_what_is_of_use_is_told_by_the_ledgers_code(code: str, is_of_use: bool) -> None:
+    assert is_useful(code) is is_of_use
 
 
 @pytest.mark.parametrize(
@@ -116,6 +130,7 @@ def test_a_good_run_has_no_faults() -> None:
         (evidence([Phase.RUNNING]), "lost is 1"),
         (evidence([Phase.FAILED]), "wrong_outcomes is 1"),
         (evidence([Phase.ABORTED]), "wrong_outcomes is 1"),
+        (evidence([Phase.SUCCEEDED], calls=101), "101 calls, of which 3 were of use, are a storm"),
     ],
 )
 def test_each_fault_is_found(made: Evidence, fault: str) -> None:

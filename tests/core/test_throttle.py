@@ -2,78 +2,162 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propwash.core.throttle import DECREASE, FLOOR_FRACTION, Throttle
+from propwash.core.throttle import DEPTH, FLOOR, LONGEST_PAUSE_S, STEEPEST, Throttle
 
 GAPS = st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 0.5, 2.0, 30.0)), min_size=1, max_size=120)
+CUT = math.exp(-DEPTH)
 
 
-@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), gaps=GAPS)
+def go(throttle: Throttle, now: float) -> tuple[Throttle, float]:
+    """Wait for a call; the bucket after it, and when it went."""
+    now += throttle.wait_s(now)
+    return throttle.taken(now), now
+
+
+def hungry(throttle: Throttle, now: float, seconds: float) -> tuple[Throttle, float]:
+    """Call as fast as the bucket lets, for so long."""
+    end = now + seconds
+    while now + throttle.wait_s(now) < end:
+        throttle, now = go(throttle, now)
+    return throttle, end
+
+
+def most_allowed(gone: list[float], first: int, last: int, burst: float, rate: float) -> float:
+    return burst + rate * (gone[last] - gone[first]) + 2e-3
+
+
+@given(
+    rate=st.floats(0.1, 100),
+    burst=st.floats(1, 20),
+    gaps=GAPS,
+    slowed=st.sets(st.integers(0, 119), max_size=9),
+)
 def test_no_window_passes_more_than_burst_and_rate_allow(
-    rate: float, burst: float, gaps: list[float]
-) -> None:
-    throttle, now, gone = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0, list[float]()
-    for gap in gaps:
-        now += gap
-        throttle, at = throttle.reserve(now)
-        assert at >= max([now, *gone])
-        gone.append(at)
-    for first, began in enumerate(gone):
-        for last in range(first, len(gone)):
-            assert last - first + 1 <= burst + rate * (gone[last] - began) + 1e-6
-
-
-@given(rate=st.floats(0.1, 100), burst=st.floats(1, 20), gaps=GAPS, slowed=st.sets(st.integers(0, 119)))
-def test_who_waits_for_each_turn_is_slowed_at_once(
     rate: float, burst: float, gaps: list[float], slowed: set[int]
 ) -> None:
     throttle, now, gone = Throttle.full(rate=rate, burst=burst, now=0.0), 0.0, list[float]()
     for index, gap in enumerate(gaps):
         now += gap
         if index in slowed:
-            throttle = throttle.slowed(now)
-        throttle, now = throttle.reserve(now)
+            throttle = throttle.slowed(now, sent_at=now)
+        throttle, now = go(throttle, now)
         gone.append(now)
-    for first, began in enumerate(gone):
+    for first in range(len(gone)):
         for last in range(first, len(gone)):
-            assert last - first + 1 <= burst + rate * (gone[last] - began) + 1e-6
+            assert last - first + 1 <= most_allowed(gone, first, last, burst, rate)
 
 
-def test_several_calls_are_a_debt_that_the_next_waits_for() -> None:
-    throttle, at = Throttle.full(rate=10.0, burst=5.0, now=0.0).reserve(0.0, 25)
-    assert at == 0.0
-    assert throttle.level == -20.0
-    assert throttle.reserve(0.0)[1] == pytest.approx(2.1)
-    assert throttle.wait_s(3.0) == 0.0
+@given(rate=st.floats(0.5, 1000), gaps=GAPS)
+def test_without_a_plea_to_slow_down_the_rate_is_the_configured_one(rate: float, gaps: list[float]) -> None:
+    throttle, now = Throttle.full(rate=rate, burst=2.0, now=0.0), 0.0
+    for gap in gaps:
+        now += gap
+        throttle, now = go(throttle.answered(now), now)
+        assert throttle.rate == rate
+        assert throttle.burst == 2.0
 
 
 def test_retry_after_closes_the_bucket_until_then() -> None:
-    throttle = Throttle.full(rate=10.0, burst=5.0, now=0.0).slowed(0.0, retry_after_s=7.0)
+    throttle = Throttle.full(rate=10.0, burst=5.0, now=0.0).slowed(0.0, sent_at=-1.0, retry_after_s=7.0)
     assert throttle.wait_s(2.0) == 5.0
-    assert throttle.slowed(1.0, retry_after_s=1.0).closed_until == 7.0
+    assert throttle.slowed(1.0, sent_at=-1.0, retry_after_s=1.0).closed_until == 7.0
     assert throttle.wait_s(7.0) == 0.0
+    after, _ = go(throttle, 7.0)
+    assert after.wait_s(7.0) > 0.0, "it filled while it was closed"
 
 
-def test_a_storm_of_throttling_counts_once() -> None:
-    throttle = Throttle.full(rate=10.0, burst=5.0, now=0.0).slowed(0.0)
-    assert throttle.rate == 10.0 * DECREASE
-    assert throttle.slowed(0.5).rate == pytest.approx(10.0 * DECREASE + 0.5)
+def test_a_storm_counts_once() -> None:
+    throttle = Throttle.full(rate=100.0, burst=50.0, now=0.0).slowed(1.0, sent_at=0.5)
+    assert throttle.rate == pytest.approx(100.0 * STEEPEST * CUT)
+    for _ in range(30):
+        throttle = throttle.slowed(1.2, sent_at=0.9)
+    assert throttle.rate == pytest.approx(100.0 * STEEPEST * CUT, rel=0.02)
+    assert throttle.slowed(1.3, sent_at=1.1).rate < 30.0
 
 
-def test_it_slows_down_to_a_floor_and_recovers_to_what_is_configured() -> None:
-    throttle = Throttle.full(rate=10.0, burst=5.0, now=0.0)
-    for second in range(100):
-        throttle = throttle.slowed(float(second))
-    assert 10.0 * FLOOR_FRACTION <= throttle.rate <= 2.0
-    assert throttle.at_time(110.0).rate == 10.0
-    assert throttle.at_time(110.0).level <= 5.0
+def test_a_cut_goes_a_seventh_below_what_was_borne() -> None:
+    throttle, now = Throttle.full(rate=1000.0, burst=1000.0, now=0.0), 0.0
+    for _ in range(3000):
+        now += 1.0 / 80.0
+        throttle = throttle.answered(now)
+    throttle = throttle.slowed(now, sent_at=now)
+    assert throttle.rate == pytest.approx(1000.0 * STEEPEST * CUT)
+    for _ in range(5):
+        throttle = throttle.slowed(now + 0.02, sent_at=now + 0.01)
+        now += 0.02
+    assert 80.0 * 0.8 <= throttle.rate <= 80.0
+
+
+@pytest.mark.parametrize("rest_s", [0.0, 3600.0])
+def test_what_was_borne_is_counted_from_the_first_answer_on(rest_s: float) -> None:
+    throttle, now = Throttle.full(rate=30.0, burst=1.0, now=0.0), 0.0
+    throttle = throttle.answered(now)
+    now += rest_s
+    for _ in range(30):
+        now += 1.0 / 30.0
+        throttle = throttle.answered(now)
+    # An average over a longer time than there were calls would take it for a few calls a second.
+    assert throttle.slowed(now, sent_at=now).rate == pytest.approx(30.0 * CUT, rel=0.05)
+
+
+def test_what_was_borne_long_ago_is_forgotten() -> None:
+    throttle = Throttle.full(rate=30.0, burst=1.0, now=0.0)
+    for number in range(300):
+        throttle = throttle.answered(number / 30.0)
+    now = 10.0
+    for _ in range(6):
+        now += 10.0
+        throttle = throttle.slowed(now, sent_at=now)
+    assert throttle.rate < 1.0
+
+
+def test_the_bucket_is_empty_after_a_cut_and_shrinks_with_the_rate() -> None:
+    throttle = Throttle.full(rate=1000.0, burst=1000.0, now=0.0)
+    for second in range(8):
+        throttle = throttle.slowed(float(second), sent_at=float(second))
+        assert throttle.level == 0.0
+    rested = throttle.at_time(3600.0)
+    assert rested.level == rested.burst == pytest.approx(rested.rate)
+    assert rested.rate < 10.0
+
+
+def test_only_waiting_calls_raise_the_rate() -> None:
+    cut = Throttle.full(rate=100.0, burst=100.0, now=0.0).slowed(0.0, sent_at=0.0)
+    rested = cut.at_time(600.0)
+    assert rested.rate < 50.0
+    used, _ = hungry(cut, 0.0, 60.0)
+    assert used.rate == 100.0
+
+
+def test_it_slows_down_to_a_floor_and_is_back_within_a_minute() -> None:
+    throttle, now = Throttle.full(rate=100.0, burst=5.0, now=0.0), 0.0
+    for _ in range(40):
+        throttle, now = go(throttle, now)
+        throttle = throttle.slowed(now, sent_at=now)
+    assert throttle.rate == FLOOR
+    throttle, now = hungry(throttle, now, 60.0)
+    assert throttle.rate == 100.0
+
+
+def test_the_rate_stays_near_the_peak_and_then_probes_with_growing_steps() -> None:
+    cut = Throttle.full(rate=1000.0, burst=1000.0, now=0.0).slowed(0.0, sent_at=0.0)
+    rates = list[float]()
+    throttle, now = cut, 0.0
+    for _ in range(4):
+        throttle, now = hungry(throttle, now, 3.0)
+        rates.append(throttle.rate / cut.peak)
+    assert rates == pytest.approx([0.98, 1.0, 1.02, 1.16], abs=0.01)
+    assert LONGEST_PAUSE_S * 6 <= 60.0
 
 
 def test_time_that_stands_still_or_runs_back_changes_nothing() -> None:
-    throttle = Throttle.full(rate=10.0, burst=5.0, now=5.0).reserve(5.0)[0]
+    throttle = Throttle.full(rate=10.0, burst=5.0, now=5.0).taken(5.0)
     assert throttle.at_time(5.0) is throttle
     assert throttle.at_time(4.0) is throttle
 

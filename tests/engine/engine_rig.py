@@ -11,8 +11,10 @@ from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import Execution, Fault, OutcomeKind, Phase, Policy, Traits
 from propwash.core.pool import PoolView
+from propwash.engine.budgets import Budget
 from propwash.engine.engine import Engine
-from propwash.engine.options import EngineOptions
+from propwash.engine.options import EngineOptions, RateLimit
+from propwash.engine.supervision import Supervisor
 from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
@@ -276,6 +278,17 @@ async def engine_rig(
             rig.check()
         finally:
             await rig.close()
+
+
+def supervised_budget(clock: Clock, supervisor: Supervisor, *, rate: float, burst: float) -> Budget:
+    """A budget whose timers are tasks of the supervisor, as in the engine."""
+
+    async def wait(at: float, do: Callable[[], None]) -> None:
+        await clock.sleep_until(at)
+        do()
+
+    limit = RateLimit(rate=rate, burst=burst)
+    return Budget(clock, limit, at=lambda at, do: supervisor.spawn(wait(at, do), "budget waits"))
 
 
 async def settled() -> None:

@@ -9,15 +9,16 @@ from typing import ClassVar
 
 import pytest
 
-from propwash.core.model import Fault, FaultKind, OutcomeKind, Phase, Traits
-from propwash.engine.budgets import Budget, Budgets, CallClass
+from propwash.core.model import OutcomeKind, Phase, Traits
+from propwash.engine.budgets import Budgets, CallClass
 from propwash.engine.options import EngineOptions, RateLimit
+from propwash.engine.supervision import Supervisor
 from propwash.handlers.connections import ConfiguredConnection
 from propwash.ports import NotAccepting
 from propwash.sdk import CallLimits, Connection, CreateRequest, Handler, Observation, Rate
 from propwash.sdk.testing import ToyFault, ToyHandler, ToySpec
 from tests.engine.engine_rig import ENDLESS, EngineRig, draft_of, engine_rig
-from tests.engine.virtual_time import LoopClock, run
+from tests.engine.virtual_time import run
 
 RARE = EngineOptions(sweep_every_s=1e6)
 READS = ("get", "get_one", "find", "list")
@@ -187,30 +188,6 @@ def test_a_dry_run_counts_as_a_write() -> None:
     run(play())
 
 
-def test_turns_are_taken_in_order_and_heed_a_pause() -> None:
-    async def play() -> None:
-        clock = LoopClock()
-        budget = Budget(clock, RateLimit(rate=1.0, burst=2.0))
-        began_at = clock.now()
-        gone: list[tuple[int, float]] = []
-
-        async def take(number: int) -> None:
-            await budget.turn()
-            gone.append((number, round(clock.now() - began_at, 3)))
-
-        async with asyncio.TaskGroup() as group:
-            for number in range(4):
-                group.create_task(take(number))
-            await asyncio.sleep(0.5)
-            assert budget.wait_s() == pytest.approx(2.5)
-            slow_down = Fault(kind=FaultKind.THROTTLED, reason="SLOW", message="", retry_after_s=1.0)
-            budget.heed(slow_down)
-            budget.heed(Fault(kind=FaultKind.UNAVAILABLE, reason="DOWN", message=""))
-        assert gone == [(0, 0.0), (1, 0.0), (2, 1.5), (3, 2.0)]
-
-    run(play())
-
-
 @pytest.mark.parametrize(
     ("kind", "rate"), [(CallClass.READ, 3.0), (CallClass.WRITE, 2.0), (CallClass.DELETE, 1000.0)]
 )
@@ -219,11 +196,13 @@ def test_each_class_has_its_limit(kind: CallClass, rate: float) -> None:
         async with engine_rig(RARE, connections=[toys(reads=Rate(per_s=3.0, burst=3.0))]) as rig:
             handlers = rig.host
             options = EngineOptions(writes=RateLimit(rate=2.0, burst=2.0))
-            budgets = Budgets(clock=rig.clock, handlers=handlers, options=options)
+            supervisor = Supervisor()
+            budgets = Budgets(clock=rig.clock, handlers=handlers, supervisor=supervisor, options=options)
             budget = budgets.of("toy", "toys", kind)
             assert budget.limit.rate == rate
             assert budgets.of("toy", "toys", kind) is budget
             assert budgets.of("toy", "gone", kind) is not budget
             assert budgets.of("unheard", "toys", kind).limit.rate in (2.0, 200.0, 1000.0)
+            await supervisor.close()
 
     run(play())

@@ -8,13 +8,13 @@ import random
 import pytest
 
 from propwash.core.model import ExecutionUid, Fault, FaultKind
-from propwash.engine.budgets import Budget
+from propwash.engine.budgets import EVERY, Urgency
 from propwash.engine.circuits import Circuit, Permit, Source
-from propwash.engine.lanes import Lane, Urgency, Work
+from propwash.engine.lanes import Lane, Work
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.engine.supervision import Supervisor, TaskDied
 from propwash.engine.timers import Timers
-from tests.engine.engine_rig import EngineLog, settled
+from tests.engine.engine_rig import EngineLog, settled, supervised_budget
 from tests.engine.virtual_time import LoopClock, run
 
 
@@ -146,7 +146,7 @@ class LaneRig:
             clock=self.clock,
             supervisor=self.supervisor,
             instrument=self.log,
-            budget=Budget(self.clock, RateLimit(rate=rate, burst=burst)),
+            budget=supervised_budget(self.clock, self.supervisor, rate=rate, burst=burst),
             circuit=Circuit(
                 handler="h",
                 connection="c",
@@ -189,6 +189,24 @@ def test_a_lane_goes_by_urgency_and_then_by_age() -> None:
     run(play())
 
 
+@pytest.mark.parametrize(("rate", "concurrency"), [(5.0, 64), (1000.0, 5)])
+def test_what_is_less_urgent_in_a_lane_is_not_starved(rate: float, concurrency: int) -> None:
+    async def play() -> None:
+        rig = LaneRig(rate=rate, burst=1.0, concurrency=concurrency)
+        for number in range(4 * EVERY):
+            rig.put(f"new{number}", Urgency.NEW)
+        for number in range(3):
+            rig.put(f"late{number}", Urgency.CATCH_UP)
+        await asyncio.sleep(30.0)
+        names = [name for name, _ in rig.begun]
+        late = [names.index(f"late{number}") for number in range(3)]
+        assert late == pytest.approx([EVERY, 2 * EVERY, 3 * EVERY], abs=concurrency)
+        assert late[0] >= EVERY - concurrency
+        await rig.supervisor.close()
+
+    run(play())
+
+
 def test_a_lane_makes_so_many_calls_at_once() -> None:
     async def play() -> None:
         rig = LaneRig(concurrency=3)
@@ -209,7 +227,7 @@ def test_a_lane_waits_for_its_throttle_and_heeds() -> None:
         await asyncio.sleep(10.0)
         assert [at for _, at in rig.begun] == pytest.approx([0, 0, 2, 4], abs=0.02)
         fault = Fault(kind=FaultKind.THROTTLED, reason="X", message="", retry_after_s=40.0)
-        rig.lane.heed(Permit(0), fault, execution="e")
+        rig.lane.heed(Permit(0, rig.clock.now()), fault, execution="e")
         rig.put("late")
         await asyncio.sleep(60.0)
         name, at = rig.begun[-1]

@@ -6,6 +6,7 @@ Requests and answers are lost, late, slow and repeated here, and refused; the re
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +66,7 @@ class Calls:
             failures=3, after_s=2.0, executions=min(2, len(world.executions)), first_s=2.0, longest_s=20.0
         )
         self._held: dict[Source, deque[tuple[Entry, Effect, int]]] = {}
+        self._wakes: dict[Source, Callable[[], None]] = {}
         self.doubted: set[tuple[ExecutionUid, int]] = set()
         """The attempts of which a create was not answered, or not with anything that proves something."""
 
@@ -72,8 +74,11 @@ class Calls:
         """The process has crashed, the memory of the breaker with it."""
         world = self._world
         self._queued = {}
+        world.invariants.thrift.forget()
         self.in_flight = {}
         self._held = {source: deque() for source in Source}
+        # One object each: who asks twice is woken once.
+        self._wakes = {source: partial(self._pump, source) for source in Source}
         self.circuit = Circuit(
             handler="sim",
             connection="sim",
@@ -113,7 +118,7 @@ class Calls:
     def _pump(self, source: Source) -> None:
         """As engine.lanes does."""
         held = self._held[source]
-        while held and self.circuit.admits(source, partial(self._pump, source)):
+        while held and self.circuit.admits(source, self._wakes[source]):
             self._send(*held.popleft())
 
     def _send(self, entry: Entry, effect: Effect, ticket: int) -> None:
@@ -259,6 +264,7 @@ class Calls:
         uid = entry.execution.uid
         fault = event if isinstance(event, Fault) else None
         self._world.invariants.silence.answered(entry, effect, fault)
+        self._world.invariants.thrift.answered(entry, effect, fault)
         self.circuit.end(permit, fault, executions=(uid,))
         self._world.invariants.silence.heard()
         if effect.verb is Verb.CREATE:

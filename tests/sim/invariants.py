@@ -25,6 +25,7 @@ from propwash.engine.circuits import Source
 from propwash.engine.table import Entry
 from tests.sim.remote import Job
 from tests.sim.silence import Silence
+from tests.sim.thrift import Thrift
 from tests.sim.violation import Violation
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Invariants:
         self.silence = Silence(world, self.fail)
         self._ceiling: dict[str, int] = {}
         """Units by pool that may be held: more than the capacity where that was lowered."""
+        self.thrift = Thrift(world, self.fail)
         self._known: set[int] = set()
         """The jobs whose metas were ever stored."""
 
@@ -267,6 +269,7 @@ class Invariants:
         if isinstance(row[0].state, Done):
             self.fail("terminal wants nothing", f"{effect} for {uid[-1]}, which has ended")
         self.silence.probed(entry, effect)
+        self.thrift.sent(entry, effect)
 
     def check_at_rest(self) -> None:
         """When nothing is left to happen."""

@@ -7,6 +7,7 @@ from propwash.engine import reconciler
 from tests.sim import calls
 from tests.sim.breaker_mutants import BREAKER_MUTANTS
 from tests.sim.planting import Mutant
+from tests.sim.throttle_mutants import THROTTLE_MUTANTS
 
 MUTANTS = (
     Mutant(
@@ -231,4 +232,5 @@ MUTANTS = (
         new="        if False:",
     ),
     *BREAKER_MUTANTS,
+    *THROTTLE_MUTANTS,
 )

@@ -50,6 +50,8 @@ def ok(body: Mapping[str, Any]) -> Answer:
 def refusal(fault: Fault) -> Answer:
     """Throttled, out of quota, or failed."""
     match fault.kind:
+        case FaultKind.THROTTLE if fault.is_for_jobs:
+            error = AwsError("ServiceQuotaExceededException", "Too many concurrent job runs", status=402)
         case FaultKind.THROTTLE:
             error = AwsError("ThrottlingException", "Rate exceeded", status=fault.status or 429)
         case FaultKind.QUOTA:

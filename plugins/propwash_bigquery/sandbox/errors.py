@@ -104,7 +104,10 @@ def reason_of_label(value: str) -> str:
 def refusal(fault: Fault) -> Answer:
     """What BigQuery says when it throttles, has no quota left or fails."""
     if fault.kind is FaultKind.THROTTLE:
+        # Source: https://cloud.google.com/bigquery/docs/troubleshoot-quotas
         message = "Exceeded rate limits: too many api requests per user per method for this user_method."
+        if fault.is_for_jobs:
+            message = "Exceeded rate limits: too many concurrent queries for this project_and_region."
         error = BigQueryError("rateLimitExceeded", message, code=fault.status or 403)
     elif fault.kind is FaultKind.QUOTA:
         message = "Quota exceeded: Your project exceeded quota for query jobs."

@@ -119,7 +119,9 @@ def refusal(fault: Fault) -> Answer:
     """What Snowflake says when there are too many requests or when it fails."""
     headers = {} if fault.retry_after_s is None else {"Retry-After": f"{fault.retry_after_s:.0f}"}
     if fault.kind in {FaultKind.THROTTLE, FaultKind.QUOTA}:
-        error = SnowflakeError("390505", "Too many requests.", status=fault.status or 429)
+        # Snowflake queues statements for a warehouse, and answers 429 where an account has too many in all.
+        message = "Too many concurrent requests." if fault.is_for_jobs else "Too many requests."
+        error = SnowflakeError("390505", message, status=fault.status or 429)
         return error.answer(headers=headers)
     status = fault.status or 503
     if status == 500:

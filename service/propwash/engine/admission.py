@@ -145,6 +145,7 @@ class Admission:
             handlers=self._handlers,
             budgets=self._budgets,
             circuits=self._circuits,
+            clock=self._clock,
         )
         return record
 

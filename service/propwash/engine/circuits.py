@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from propwash.core.breaker import Breaker, BreakerLimits, Open, Sign, sign_of
 from propwash.core.model import Fault, Instant
 from propwash.core.names import account_of
-from propwash.engine.budgets import Budget
+from propwash.engine.budgets import Budget, Urgency
 from propwash.engine.options import EngineOptions
 from propwash.engine.supervision import Supervisor
 from propwash.ports import Clock, Handlers, Instrument
@@ -39,6 +39,7 @@ class Permit:
 
     probe: int
     """The probe's number; 0 where the breaker is closed."""
+    sent_at: Instant
 
     @property
     def is_probe(self) -> bool:
@@ -65,9 +66,11 @@ class Circuit:
         self._instrument = instrument
         self._at = at
         self._breaker = Breaker(key=f"{handler}/{connection}", limits=limits)
-        self._held: dict[Source, Callable[[], None]] = {}
+        self._held: dict[Source, dict[Callable[[], None], None]] = {}
+        """Who is to be woken, in the order of asking."""
         self._tried: dict[Source, int] = {}
         """The number of each source's last probe."""
+        self._leaves: set[asyncio.Future[Permit | None]] = set()
         self._is_stopped = False
         instrument.breaker(handler=handler, connection=connection, is_open=False)
 
@@ -86,7 +89,7 @@ class Circuit:
         """Whether a call may go now; where not, wake is called once, when it is worth asking again."""
         if self._breaker.may_send(self._clock.now()):
             return True
-        self._held[source] = wake
+        self._held.setdefault(source, {})[wake] = None
         return False
 
     def begin(self, source: Source) -> Permit:
@@ -94,7 +97,7 @@ class Circuit:
         self._breaker, probe = self._breaker.sent()
         if probe:
             self._tried[source] = probe
-        return Permit(probe)
+        return Permit(probe, self._clock.now())
 
     def end(self, permit: Permit, fault: Fault | None, *, executions: Iterable[str] = ()) -> None:
         """A call ended, with a fault or an answer; executions are those that it was made for."""
@@ -104,23 +107,36 @@ class Circuit:
         """Nothing was called."""
         self._hear(Sign.UNSENT, None, permit, ())
 
-    async def turn(self, budget: Budget, source: Source) -> Permit | None:
-        """Take a turn of the budget, wait for it and for the breaker; None where the engine has stopped meanwhile."""
-        at = budget.reserve()
-        while not self._is_stopped:
-            at = max(at, budget.closed_until)
-            if at > self._clock.now():
-                await self._clock.sleep_until(at)
-                continue
-            woken = asyncio.Event()
-            if self.admits(source, woken.set):
-                return self.begin(source)
-            await woken.wait()
-        return None
+    async def turn(self, budget: Budget, source: Source, urgency: Urgency) -> Permit | None:
+        """Wait for a turn of the budget and for the breaker; None where the engine has stopped meanwhile."""
+        leave: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
+
+        def ask() -> None:
+            if not leave.done():
+                budget.ask(urgency, go)
+                budget.serve()
+
+        def go() -> bool:
+            if leave.done() or not self.admits(source, ask):
+                return False
+            leave.set_result(self.begin(source))
+            return True
+
+        if self._is_stopped:
+            return None
+        self._leaves.add(leave)
+        try:
+            ask()
+            return await leave
+        finally:
+            self._leaves.discard(leave)
 
     def stop(self) -> None:
         """Let those go who wait in turn; nothing more is tried."""
         self._is_stopped = True
+        for leave in self._leaves:
+            if not leave.done():
+                leave.set_result(None)
         self._wake_all()
 
     def _hear(self, sign: Sign, fault: Fault | None, permit: Permit, executions: Iterable[str]) -> None:
@@ -146,14 +162,20 @@ class Circuit:
         if not self._held:
             return
         source = min(self._held, key=lambda one: (self._tried.get(one, 0), one))
-        self._held.pop(source)()
+        waiting = self._held[source]
+        wake = next(iter(waiting))
+        del waiting[wake]
+        if not waiting:
+            del self._held[source]
+        wake()
         if self._held:
             self._at(self._clock.now(), self._offer)
 
     def _wake_all(self) -> None:
         held, self._held = self._held, {}
         for source in sorted(held):
-            held[source]()
+            for wake in held[source]:
+                wake()
 
     def _tell(self, *, is_open: bool, fault: Fault | None = None, seconds: float = 0.0) -> None:
         self._instrument.breaker(

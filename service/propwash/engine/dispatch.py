@@ -11,9 +11,9 @@ from propwash.core.effects import Effect
 from propwash.core.events import Created, Deleted, Event, Faulted, Found, FoundNothing, Verb
 from propwash.core.model import Execution, Fault, FaultKind, Policy, RemoteName
 from propwash.core.names import account_of, remote_name
-from propwash.engine.budgets import CLASSES, Budgets
+from propwash.engine.budgets import CLASSES, Budgets, Urgency
 from propwash.engine.circuits import Circuits, Permit, Source
-from propwash.engine.lanes import Call, Lane, Urgency, Work
+from propwash.engine.lanes import Call, Lane, Work
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
 from propwash.engine.supervision import Supervisor

@@ -60,7 +60,9 @@ class Engine:
             perform=self._perform,
             withdraw_create=self._withdraw_create,
         )
-        budgets = Budgets(clock=clock, handlers=handlers, options=options)
+        budgets = self._budgets = Budgets(
+            clock=clock, handlers=handlers, supervisor=self._supervisor, options=options
+        )
         self._circuits = circuits = Circuits(
             clock=clock,
             handlers=handlers,
@@ -175,6 +177,7 @@ class Engine:
         self._observer.stop()
         self._sweeper.stop()
         self._circuits.stop()
+        self._budgets.stop()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._dispatcher.quiet()

@@ -1,19 +1,20 @@
 """Lanes: one queue of remote calls for each handler, connection and verb, behind budget and breaker.
 
-A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a heap, not a task.
+A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a queue, not a task.
+It waits for one turn of the budget for each urgency that it has calls of, and knows the call when the turn has come.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
-import heapq
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from propwash.core.model import Fault, Instant
-from propwash.engine.budgets import Budget
+from propwash.engine.budgets import Budget, Turn, Urgency
 from propwash.engine.circuits import Circuit, Permit, Source
 from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
@@ -23,26 +24,14 @@ Work: TypeAlias = Callable[[Permit], Coroutine[object, object, None]]
 """Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
 
 
-class Urgency(enum.IntEnum):
-    """Which of two waiting calls goes first."""
-
-    ABORT = 0
-    """Somebody waits for the end of a job that costs money."""
-    NEW = 1
-    """Somebody waits for the start."""
-    CATCH_UP = 2
-    """Work taken up after a restart: new work and aborts overtake it."""
-
-
-@dataclass(order=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """A call in a lane."""
 
-    urgency: Urgency
     number: int
-    queued_at: Instant = field(compare=False)
-    start: Callable[[], Work | None] = field(compare=False)
-    is_waiting: bool = field(default=True, compare=False)
+    queued_at: Instant
+    start: Callable[[], Work | None]
+    is_waiting: bool = True
 
     def withdraw(self) -> None:
         """Have nothing done when its turn comes."""
@@ -71,14 +60,13 @@ class Lane:
         self._budget = budget
         self._circuit = circuit
         self._source = source
-        self._turn_at: Instant | None = None
-        """The turn that the next call has; taken before it is known which call that is."""
+        self._turns: dict[Urgency, Turn] = {}
+        """The turns that are waited for."""
         self._concurrency = concurrency
-        self._queue: list[Call] = []
+        self._queues: dict[Urgency, deque[Call]] = {urgency: deque() for urgency in Urgency}
         self._count = 0
         self._positions = Snapshot(clock, self._count_waiting)
         self._running = 0
-        self._is_timing = False
         self._is_stopped = False
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -86,20 +74,19 @@ class Lane:
     def put(self, start: Callable[[], Work | None], *, urgency: Urgency) -> Call:
         """Queue a call. start is asked when its turn has come: it gives the call, or None where none is wanted."""
         self._count += 1
-        call = Call(urgency, self._count, self._clock.now(), start)
-        heapq.heappush(self._queue, call)
+        call = Call(self._count, self._clock.now(), start)
+        self._queues[urgency].append(call)
         self._pump()
         return call
 
     def heed(self, permit: Permit, fault: Fault | None, *, execution: str) -> None:
         """Learn from how a call ended: slow down where the remote system asked for it, stop where it is silent."""
-        if fault is not None:
-            self._budget.heed(fault)
+        self._budget.heed(fault, sent_at=permit.sent_at)
         self._circuit.end(permit, fault, executions=(execution,))
 
     def ahead(self, call: Call) -> int:
         """How many calls go before one that waits."""
-        behind_all = max(len(self._queue) - 1, 0)
+        behind_all = max(self._depth() - 1, 0)
         return min(self._positions.value().get(call.number, behind_all), behind_all)
 
     def stop(self) -> None:
@@ -110,41 +97,44 @@ class Lane:
         """Return when no call is in flight."""
         await self._quiet.wait()
 
+    def _depth(self) -> int:
+        return sum(map(len, self._queues.values()))
+
     def _count_waiting(self) -> Mapping[int, int]:
-        wanted = sorted(call for call in self._queue if call.start is not _nothing)
+        wanted = (call for queue in self._queues.values() for call in queue if call.start is not _nothing)
         return {call.number: position for position, call in enumerate(wanted)}
 
     def _pump(self) -> None:
-        while (
-            self._queue and self._running < self._concurrency and not self._is_stopped and not self._is_timing
-        ):
-            now = self._clock.now()
-            if self._turn_at is None:
-                self._turn_at = self._budget.reserve()
-            turn_at = max(self._turn_at, self._budget.closed_until)
-            if turn_at > now:
-                self._is_timing = True
-                self._supervisor.spawn(self._pump_at(turn_at), f"lane {self.name} waits for its budget")
-                break
-            if not self._circuit.admits(self._source, self._pump):
-                break
-            call = heapq.heappop(self._queue)
+        """Have a turn asked for, for each urgency that waits."""
+        if self._running < self._concurrency and not self._is_stopped:
+            for urgency, queue in self._queues.items():
+                if queue and urgency not in self._turns:
+                    self._turns[urgency] = self._budget.ask(urgency, partial(self._go, urgency))
+            self._budget.serve()
+        self._instrument.queued(lane=self.name, depth=self._depth())
+
+    def _go(self, urgency: Urgency) -> bool:
+        """A turn has come: start the next call that is still wanted, and say whether there was one."""
+        del self._turns[urgency]
+        if self._is_stopped or self._running >= self._concurrency:
+            return False
+        if not self._circuit.admits(self._source, self._pump):
+            return False
+        queue = self._queues[urgency]
+        while queue:
+            call = queue.popleft()
             call.is_waiting = False
             work = call.start()
-            if work is None:
-                continue
-            self._turn_at = None
-            self._instrument.dequeued(lane=self.name, seconds=now - call.queued_at)
-            self._running += 1
-            self._quiet.clear()
-            permit = self._circuit.begin(self._source)
-            self._supervisor.spawn(self._run(work, permit), f"lane {self.name} call {call.number}")
-        self._instrument.queued(lane=self.name, depth=len(self._queue))
-
-    async def _pump_at(self, at: Instant) -> None:
-        await self._clock.sleep_until(at)
-        self._is_timing = False
-        self._pump()
+            if work is not None:
+                self._instrument.dequeued(lane=self.name, seconds=self._clock.now() - call.queued_at)
+                self._running += 1
+                self._quiet.clear()
+                permit = self._circuit.begin(self._source)
+                self._supervisor.spawn(self._run(work, permit), f"lane {self.name} call {call.number}")
+                self._pump()
+                return True
+        self._instrument.queued(lane=self.name, depth=self._depth())
+        return False
 
     async def _run(self, work: Work, permit: Permit) -> None:
         try:

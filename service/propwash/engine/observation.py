@@ -9,7 +9,7 @@ from propwash.core import effects, machine
 from propwash.core.breaker import Sign, sign_of
 from propwash.core.events import Event, Faulted, Missed, Observed, Verb
 from propwash.core.model import Fault, FaultKind, Instant, Observation
-from propwash.engine.budgets import Budget, Budgets, CallClass
+from propwash.engine.budgets import Budget, Budgets, CallClass, Urgency
 from propwash.engine.circuits import Circuit, Circuits, Permit, Source
 from propwash.engine.options import EngineOptions
 from propwash.engine.snapshot import Snapshot
@@ -107,7 +107,7 @@ class Observer:
         try:
             while batch.waiting and self._may_call():
                 await self._gather(batch)
-                permit = await batch.circuit.turn(batch.budget, Source.OBSERVE)
+                permit = await batch.circuit.turn(batch.budget, Source.OBSERVE, Urgency.OBSERVE)
                 if permit is None or not self._may_call():
                     return
                 await self._observe(batch, task_type, connection, permit)
@@ -132,25 +132,27 @@ class Observer:
         now = self._clock.now()
         is_batched = self._handlers.is_batched(task_type)
         size = self._handlers.batch_size(task_type)
-        if not is_batched:
-            size = 1 if permit.is_probe else min(size, max(int(batch.budget.limit.burst), 1))
+        if not is_batched and permit.is_probe:
+            size = 1
         asked: list[tuple[Entry, effects.Observe]] = []
         for entry in list(batch.waiting):
             if len(asked) == size:
                 break
+            is_due = batch.waiting[entry] in machine.due(entry.execution, now)
+            if is_due and asked and not is_batched and not batch.budget.spare():
+                # One call each: the first has had its turn, and the others go while nobody else waits for theirs.
+                break
             effect = batch.waiting.pop(entry)
-            if effect in machine.due(entry.execution, now):
+            if is_due:
                 asked.append((entry, effect))
             else:
                 self._reply(entry, Verb.OBSERVE, None)
         if not asked:
             batch.circuit.unused(permit)
             return
-        if not is_batched:
-            # One call each: the first has had its turn, and what comes next waits for the turns of the others.
-            batch.budget.reserve(len(asked) - 1)
         answers = await self._handlers.get(task_type, connection, [effect.meta for _, effect in asked])
-        self._heed(batch, permit, [(entry, answers.get(effect.meta, _UNANSWERED)) for entry, effect in asked])
+        heard = [(entry, answers.get(effect.meta, _UNANSWERED)) for entry, effect in asked]
+        self._heed(batch, permit, heard, is_batched=is_batched)
         for number, (entry, effect) in enumerate(asked, start=1):
             answer = answers.get(effect.meta, _UNANSWERED)
             self._reply(entry, Verb.OBSERVE, _event(effect, answer, now))
@@ -158,12 +160,21 @@ class Observer:
                 await asyncio.sleep(0)
 
     def _heed(
-        self, batch: _Batch, permit: Permit, answers: Sequence[tuple[Entry, Observation | Fault | None]]
+        self,
+        batch: _Batch,
+        permit: Permit,
+        answers: Sequence[tuple[Entry, Observation | Fault | None]],
+        *,
+        is_batched: bool,
     ) -> None:
         """Learn from a round: it counts once, and as answered where anything of it is."""
         faults = [(entry, answer) for entry, answer in answers if isinstance(answer, Fault)]
-        if slow := [fault for _, fault in faults if fault.kind is FaultKind.THROTTLED]:
-            batch.budget.heed(slow[0])
+        slow = [fault for _, fault in faults if fault.kind is FaultKind.THROTTLED]
+        if slow:
+            batch.budget.heed(slow[0], sent_at=permit.sent_at)
+        if not (slow and is_batched):
+            for _ in range(min(len(answers) - len(faults), 1 if is_batched else len(answers))):
+                batch.budget.heed(None, sent_at=permit.sent_at)
         silent = [(entry, fault) for entry, fault in faults if sign_of(fault) is Sign.UNANSWERED]
         is_answered = len(faults) < len(answers) or any(
             sign_of(fault) is Sign.ANSWERED for _, fault in faults

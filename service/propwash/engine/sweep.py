@@ -7,7 +7,7 @@ import asyncio
 from propwash.core.events import Deletion
 from propwash.core.model import Cleaning, Fault, Instant, Launching, RemoteName, Running
 from propwash.core.names import parse_remote_name
-from propwash.engine.budgets import Budgets, CallClass
+from propwash.engine.budgets import Budgets, CallClass, Urgency
 from propwash.engine.circuits import Circuits, Source
 from propwash.engine.options import EngineOptions
 from propwash.engine.table import Table
@@ -76,16 +76,15 @@ class Sweeper:
 
     async def _sweep(self, task_type: str, connection: str) -> None:
         reads = self._budgets.of(task_type, connection, CallClass.READ)
-        if not self._may_call() or reads.wait_s() > self._options.sweep_every_s:
+        if not self._may_call() or reads.wait_s(Urgency.SWEEP) > self._options.sweep_every_s:
             return
         circuit = self._circuits.of(task_type, connection)
-        permit = await circuit.turn(reads, Source.SWEEP)
+        permit = await circuit.turn(reads, Source.SWEEP, Urgency.SWEEP)
         if permit is None or not self._may_call():
             return
         listed = await self._handlers.list(task_type, connection, self._store.owner)
         fault = listed if isinstance(listed, Fault) else None
-        if fault is not None:
-            reads.heed(fault)
+        reads.heed(fault, sent_at=permit.sent_at)
         circuit.end(permit, fault, executions=(_LISTED,))
         if isinstance(listed, Fault):
             if self._failing.get((task_type, connection)) != listed.reason:
@@ -121,13 +120,12 @@ class Sweeper:
     async def _delete(self, task_type: str, connection: str, job: ListedJob) -> None:
         deletes = self._budgets.of(task_type, connection, CallClass.DELETE)
         circuit = self._circuits.of(task_type, connection)
-        permit = await circuit.turn(deletes, Source.SWEEP)
+        permit = await circuit.turn(deletes, Source.SWEEP, Urgency.SWEEP)
         if permit is None or not self._may_call():
             return
         deletion = await self._handlers.delete(task_type, connection, job.name, job.meta, b"")
         fault = deletion if isinstance(deletion, Fault) else None
-        if fault is not None:
-            deletes.heed(fault)
+        deletes.heed(fault, sent_at=permit.sent_at)
         circuit.end(permit, fault, executions=(job.name,))
         if isinstance(deletion, Fault):
             self._instrument.trouble(

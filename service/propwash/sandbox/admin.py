@@ -100,7 +100,10 @@ class Admin:
         return speed.as_json()
 
     def _limits(self, _request: web.Request, _body: object) -> dict[str, Any]:
-        return {name: exchange.gate.limits.as_json() for name, exchange in self._exchanges.items()}
+        return {
+            name: {**exchange.gate.limits.as_json(), "refused": dict(exchange.gate.refused)}
+            for name, exchange in self._exchanges.items()
+        }
 
     def _put_limits(self, request: web.Request, body: object) -> dict[str, Any]:
         limits = parse_limits(body)
@@ -122,6 +125,7 @@ class Admin:
     def _reset(self, _request: web.Request, _body: object) -> dict[str, Any]:
         for exchange in self._exchanges.values():
             exchange.reset()
+            exchange.gate.refused.clear()
         for stand_in in self._stand_ins.values():
             stand_in.reset()
         self._world.ledger.clear()

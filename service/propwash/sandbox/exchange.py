@@ -30,9 +30,11 @@ class Exchange:
         if route.classify is not None:
             name, method = route.classify(call)
             route = replace(route, name=name, method=method)
-        if not self.gate.enter():
-            answer: Answer | None = self._stand_in.refuse(Fault(kind=FaultKind.THROTTLE))
-            self._count(route, answer, "")
+        limit = self.gate.enter(route.method, live_jobs=self._world.ledger.live(self._stand_in.name))
+        if limit is not None:
+            fault = Fault(kind=FaultKind.THROTTLE, is_for_jobs=limit == "concurrent_jobs")
+            answer: Answer | None = self._stand_in.refuse(fault)
+            self._count(route, answer, limit)
             return answer
         try:
             standing = self._world.identities.standing(self._stand_in.name, self._stand_in.identity(call))
@@ -40,15 +42,15 @@ class Exchange:
                 answer = self._stand_in.deny(standing)
                 self._count(route, answer, standing.value)
                 return answer
-            fault = self._world.faults.draw(system=self._stand_in.name, method=route.method)
-            if fault is None:
+            drawn = self._world.faults.draw(system=self._stand_in.name, method=route.method)
+            if drawn is None:
                 made = route.handle(call)
                 answer = made if isinstance(made, Answer) else await made
                 self._count(route, answer, "")
                 return answer
-            self._world.ledger.fault(fault.kind.value)
-            answer = await self._faulty(route, call, fault)
-            self._count(route, answer, fault.kind.value)
+            self._world.ledger.fault(drawn.kind.value)
+            answer = await self._faulty(route, call, drawn)
+            self._count(route, answer, drawn.kind.value)
             return answer
         finally:
             self.gate.leave()

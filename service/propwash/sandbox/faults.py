@@ -81,6 +81,8 @@ class Fault:
     status: int | None = None
     retry_after_s: float | None = None
     duration_s: float = 0.0
+    is_for_jobs: bool = False
+    """Whether a refusal is for the jobs that are live, and not for the requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,6 +151,11 @@ class Ledger:
         if job.execution is not None:
             self._live_executions[job.execution] -= 1
 
+    def live(self, system: str) -> int:
+        """How many jobs of the system are live."""
+        figures = self._systems.get(system)
+        return 0 if figures is None else figures[LedgerState.LIVE.value]
+
     def duplicate_request(self) -> None:
         """A create was refused because its id exists: proof that the system's ids did their work."""
         self._duplicate_requests += 1

@@ -50,8 +50,12 @@ class Throttled(Verdict):
 
 class Unavailable(Verdict):
     """No trustworthy answer: the call may or may not have taken effect. A create is looked up before any
-    other is sent.
+    other is sent, not before retry_after_s where the system said when to ask again.
     """
+
+    def __init__(self, reason: str, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, message)
+        self.retry_after_s = retry_after_s
 
 
 class NotFound(Verdict):

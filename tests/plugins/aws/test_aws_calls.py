@@ -120,6 +120,15 @@ async def test_retry_after_is_heeded(accounts: Accounts) -> None:
         await accounts.close()
 
 
+async def test_retry_after_of_a_failing_service_is_heeded(accounts: Accounts) -> None:
+    refused = failure("ServiceUnavailableException", status=503, Retry_After="9")
+    async with aws_wire(lambda asked: refused) as wire:
+        with pytest.raises(Unavailable) as raised:
+            await accounts.of(wire.connection()).look("emr-serverless", "ListJobRuns", applicationId="00a")
+        assert raised.value.retry_after_s == 9.0
+        await accounts.close()
+
+
 async def test_loading_the_models_leaves_the_loop_free(accounts: Accounts) -> None:
     longest = 0.0
 

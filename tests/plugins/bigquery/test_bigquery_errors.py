@@ -110,6 +110,13 @@ def test_throttling_waits_as_told_and_no_longer(reason: str, after_s: float | No
     assert answer.retry_after_s == after_s
 
 
+@pytest.mark.parametrize("is_submitting", [True, False])
+def test_a_failing_service_that_says_when_is_waited_for(is_submitting: bool) -> None:
+    answer = verdict(error(503, "backendError", retry_after_s=9.0), is_submitting=is_submitting)
+    assert isinstance(answer, Unavailable)
+    assert answer.retry_after_s == 9.0
+
+
 def test_failed_job_of_an_unknown_reason_has_failed_and_may_be_retried() -> None:
     assert is_job_retryable("somethingNew")
     seen = observation({"status": {"state": "DONE", "errorResult": {}}}, KEY, QUERY)

@@ -144,6 +144,13 @@ async def test_retry_after_is_kept(header: str, after_s: float | None) -> None:
         assert (told.retry_after_s or None) == (after_s or None)
 
 
+async def test_retry_after_of_a_failing_service_is_kept() -> None:
+    async with client(answering(b"<html>busy</html>", status=503, Retry_After="9")) as made:
+        told = await said(made)
+        assert isinstance(told, Unavailable)
+        assert told.retry_after_s == 9.0
+
+
 async def test_no_part_of_a_request_is_in_what_is_said_of_its_failure() -> None:
     async with client(answering(b"<html>secret-in-a-page</html>", status=503)) as made:
         with pytest.raises(RemoteError) as raised:

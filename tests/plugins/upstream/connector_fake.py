@@ -33,6 +33,7 @@ class Plan:
     details: str = ""
     is_late: bool = False
     hangs: bool = False
+    trailing: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +74,7 @@ class Connectors:
     """Set when a call hangs."""
 
     def plan(
-        self, operation: Operation, code: StatusCode = StatusCode.OK, details: str = "", **more: bool
+        self, operation: Operation, code: StatusCode = StatusCode.OK, details: str = "", **more: Any
     ) -> None:
         self.plans.setdefault(operation, deque()).append(Plan(code=code, details=details, **more))
 
@@ -102,7 +103,7 @@ class Connectors:
             self.reached.set()
             await asyncio.Event().wait()
         if plan.code is not StatusCode.OK:
-            await context.abort(plan.code, plan.details)
+            await context.abort(plan.code, plan.details, plan.trailing)
 
     async def create(self, request: Message, context: Context) -> bytes:
         """The resource meta."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc import StatusCode
 
 from propwash.sdk import Permanent, RemotePhase, Retryable, Throttled, Unavailable, Verdict
 from propwash_upstream import handler, upstreams
-from propwash_upstream.errors import CallError, of_create, of_look
+from propwash_upstream.errors import CallError, of_create, of_look, retry_after_s
+from tests.plugins.upstream.connector_fake import Plan
 from tests.plugins.upstream.upstream_rig import NEVER_MADE, upstream_rig
 
 TRACEBACK = """failed to create spark task with error:
@@ -92,6 +97,48 @@ async def test_what_a_raised_error_is_worth_is_a_setting(setting: str, kind: typ
         rig.connectors.plan("create", StatusCode.INTERNAL, TRACEBACK)
         with pytest.raises(kind, match=r"^INTERNAL: ValueError: no such cluster$"):
             await rig.create()
+
+
+def status_of(*details: Message) -> tuple[tuple[str, bytes], ...]:
+    """The trailing metadata of a status with such details."""
+    status = status_pb2.Status(code=8, message="slow down")
+    for detail in details:
+        status.details.add().Pack(detail)
+    return (("x-other", b"1"), ("grpc-status-details-bin", status.SerializeToString()))
+
+
+def retry_info(seconds: float) -> Message:
+    made: Message = error_details_pb2.RetryInfo()
+    made.retry_delay.FromTimedelta(timedelta(seconds=seconds))  # type: ignore[attr-defined]  # untyped
+    return made
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(StatusCode.RESOURCE_EXHAUSTED, Throttled), (StatusCode.UNAVAILABLE, Unavailable)],
+)
+async def test_retry_info_is_kept(code: StatusCode, kind: type[Throttled] | type[Unavailable]) -> None:
+    async with upstream_rig() as rig:
+        trailing = status_of(error_details_pb2.ErrorInfo(reason="SLOW"), retry_info(7.5))
+        rig.connectors.plans["create"] = deque([Plan(code=code, details="later", trailing=trailing)])
+        with pytest.raises(kind) as raised:
+            await rig.create()
+        assert getattr(raised.value, "retry_after_s", None) == 7.5
+
+
+@pytest.mark.parametrize(
+    ("metadata", "after_s"),
+    [
+        ((), None),
+        (status_of(), None),
+        (status_of(retry_info(0.25)), 0.25),
+        (status_of(retry_info(90_000.0)), 3600.0),
+        (status_of(retry_info(-1.0)), 0.0),
+        ((("grpc-status-details-bin", b"\xff\xff"),), None),
+    ],
+)
+def test_retry_info_forms(metadata: tuple[tuple[str, bytes], ...], after_s: float | None) -> None:
+    assert retry_after_s(metadata) == after_s
 
 
 def test_of_a_traceback_the_last_line_is_told() -> None:

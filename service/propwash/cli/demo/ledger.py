@@ -10,6 +10,9 @@ from typing import Any, Self
 import aiohttp
 
 _PAGE_SIZE = 5000
+_USELESS = frozenset(
+    {"throttle", "quota", "garbage", "late", "requests_per_s", "concurrent_requests", "concurrent_jobs"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,18 @@ class LedgerFigures:
     faults: int
     calls: Mapping[str, int]
     """Requests by method, answered or not."""
+    useful_calls: int = 0
+    """Those that were answered with something that the caller can use, be it a refusal of the request."""
     systems: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By system: total, live, created_twice and the ways to end."""
+
+
+def is_useful(code: str) -> bool:
+    """Whether an answer can be used, by how the ledger counts it: an HTTP status, a word where something went wrong, or
+    both.
+    """
+    status, _, word = code.partition(" ")
+    return status.isdecimal() and int(status) < 500 and word not in _USELESS
 
 
 class SandboxAdmin:
@@ -66,13 +79,26 @@ class SandboxAdmin:
         async with self._http.delete(f"{self._url}/faults"):
             pass
 
+    async def set_limits(self, limits: Mapping[str, object]) -> None:
+        """Let every stand-in bear so much from now on, in the form that the admin endpoint reads."""
+        async with self._http.put(f"{self._url}/limits", json=limits):
+            pass
+
+    async def answers(self, system: str, method: str) -> dict[str, int]:
+        """How often a method was answered in which way: "200", or "403 requests_per_s" for what a limit refused."""
+        summary = await self._get("ledger")
+        found: dict[str, int] = summary["requests"].get(system, {}).get(method, {})
+        return found
+
     async def figures(self) -> LedgerFigures:
         """The summary."""
         summary = await self._get("ledger")
         calls: dict[str, int] = {}
+        useful = 0
         for methods in summary["requests"].values():
             for method, codes in methods.items():
                 calls[method] = calls.get(method, 0) + sum(codes.values())
+                useful += sum(count for code, count in codes.items() if is_useful(code))
         return LedgerFigures(
             total=summary["total"],
             live=summary["live"],
@@ -82,6 +108,7 @@ class SandboxAdmin:
             duplicate_requests=summary["duplicate_requests"],
             faults=sum(summary["faults"].values()),
             calls=calls,
+            useful_calls=useful,
             systems=summary["systems"],
         )
 

@@ -24,6 +24,10 @@ MUST_BE_ZERO = (
     "watch_regressions",
 )
 _SHOWN = 20
+MOST_CALLS_FOR_ONE = 4.0
+"""Calls for each that is answered with something of use: more would be a storm, whatever goes wrong."""
+_FEW_CALLS = 100
+"""Too few to judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,7 @@ def judge(evidence: Evidence) -> Verdict:
     phases = Counter(execution.phase for execution in stored.values())
     latencies = _latencies(evidence)
     settled = evidence.settled
+    calls = sum(settled.calls.values())
     figures: dict[str, int | float | None] = {
         "submitted": len(driver.acknowledged),
         "succeeded": phases[Phase.SUCCEEDED],
@@ -84,13 +89,14 @@ def judge(evidence: Evidence) -> Verdict:
         "crashes": evidence.crashes,
         "peak_concurrent": settled.peak_live,
         "remote_jobs": settled.total,
-        "remote_calls": sum(settled.calls.values()),
+        "remote_calls": calls,
         **{f"remote_calls_{_key(method)}": count for method, count in sorted(settled.calls.items())},
         **{
             f"{system}_{name}": figures[name]
             for system, figures in settled.systems.items()
             for name in ("total", "live", "created_twice")
         },
+        "calls_for_one_of_use": _rounded(calls / max(settled.useful_calls, 1)),
         "faults_injected": settled.faults,
         "duplicate_requests": settled.duplicate_requests,
         "latency_p50_s": percentile(latencies, 0.50),
@@ -110,6 +116,8 @@ def judge(evidence: Evidence) -> Verdict:
         "watch_regressions": follower.regressions,
     }
     faults = [f"{name} is {figures[name]} and must be 0" for name in MUST_BE_ZERO if figures[name]]
+    if calls > max(MOST_CALLS_FOR_ONE * settled.useful_calls, _FEW_CALLS):
+        faults.append(f"{calls} calls, of which {settled.useful_calls} were of use, are a storm")
     faults += _named("lost", lost) + wrong[:_SHOWN] + _named("watch missed", missed)
     faults += _named("still live", evidence.live_names)
     return Verdict(figures=figures, faults=tuple(faults))
