@@ -1,6 +1,6 @@
 """Lanes: one queue of remote calls for each handler, connection and verb, behind budget and breaker.
 
-A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a queue, not a task.
+A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a queue, no task.
 It waits for one turn of the budget for each urgency that it has calls of, and knows the call when the turn has come.
 """
 
