@@ -139,7 +139,7 @@ class PoolCatalogue:
         before = self._current(spec.name, version)
         now = self._clock.now()
         if before is None:
-            configured = _digest(self._configured[spec.name])
+            configured = _digest(self._configured.get(spec.name))
             after = StoredPool(spec=spec, version=1, configured=configured, created_at=now, updated_at=now)
         else:
             after = replace(before, spec=spec, version=before.version + 1, updated_at=now)
@@ -150,8 +150,10 @@ class PoolCatalogue:
         """See ports.Pools."""
         self._check_accepting()
         before = self._current(name, version)
-        if before is None or name in self._configured:
+        if name in self._configured:
             raise PoolConfigured(name)
+        if before is None:
+            raise NoSuchPool(name)
         if not force:
             self._check_unused(before.spec)
         del self._stored[name]
@@ -166,9 +168,10 @@ class PoolCatalogue:
             raise NotAccepting("the server is starting or draining, or its store takes no commits")
 
     def _current(self, name: str, version: int | None) -> StoredPool | None:
-        """What is stored of a pool; None for one of the configuration that was never changed."""
-        stored = self._stored.get(name)
-        if stored is None and name not in self._configured:
+        """What is stored of a pool; None for one of the configuration that was never changed, or of a template."""
+        stored, index = self._stored.get(name), self._ledger.pools.get(name)
+        is_made = index is not None and index.template != ""
+        if stored is None and name not in self._configured and not is_made:
             raise NoSuchPool(name)
         if version is not None and version != (0 if stored is None else stored.version):
             raise PoolConflict(name)
