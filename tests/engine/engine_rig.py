@@ -41,6 +41,8 @@ class EngineLog:
     clock: Clock
     steps: list[EngineStep] = field(default_factory=list)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
+    answers: list[tuple[float, Execution]] = field(default_factory=list)
+    """When a job was observed, and what was known of it before."""
     commits: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
@@ -61,6 +63,9 @@ class EngineLog:
     ) -> None:
         kind = "" if event is None else type(event).__name__
         self.steps.append(EngineStep(at=self.clock.now(), name=name.execution, event=kind, phase=after.phase))
+
+    def observed(self, before: Execution, at: float) -> None:
+        self.answers.append((at, before))
 
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         self.calls.append((self.clock.now(), method, code))

@@ -29,6 +29,7 @@ from propwash.engine.table import Entry, Table
 from propwash.ports import ExecutionName, Record, TaskRequest
 from tests.sim.calls import Calls
 from tests.sim.disk import Disk
+from tests.sim.hinting import Hinting
 from tests.sim.invariants import Invariants, Violation
 from tests.sim.remote import Remote
 from tests.sim.words import words
@@ -141,6 +142,7 @@ class World:
         self._outage = self._draw_outage()
         self.invariants = Invariants(self)
         self.calls = Calls(self)
+        self.hinting = Hinting(self, seed, is_on="hint" not in without)
         self._start([])
 
     def now(self) -> Instant:
@@ -170,6 +172,7 @@ class World:
             if "abort" in self.faults and self.rng.random() < 0.6:
                 when = self._now + self.rng.choice((0.0, 5.0, 10.0, 20.0, 90.0)) + self.rng.uniform(0, 6)
                 self.at(when, partial(self._abort, execution.uid), "abort", outlives=True)
+        self.hinting.begin()
         steps = 0
         while self._heap:
             when, _, life, action, what = heapq.heappop(self._heap)
@@ -251,7 +254,8 @@ class World:
             withdraw_create=self.calls.withdraw_create,
         )
         self.reconciler.timers = Instants(self)  # type: ignore[assignment]  # virtual instants
-        self.reconciler.resume()
+        for _ in self.reconciler.resume():
+            pass
 
     def crash(self, where: str) -> None:
         """Lose what is in memory, and start again from the rows."""

@@ -24,6 +24,7 @@ from propwash.core.pool import Ledger, Overclaimed
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.dry_run import dry_run
+from propwash.engine.hints import Hints
 from propwash.engine.ids import new_uid
 from propwash.engine.journal import Journal
 from propwash.engine.reconciler import Reconciler
@@ -43,6 +44,7 @@ from propwash.ports import (
     DuplicateOf,
     ExecutionName,
     Handlers,
+    Hearing,
     JobRequest,
     NoSuchExecution,
     NotAccepting,
@@ -69,6 +71,7 @@ class Admission:
         ledger: Ledger,
         table: Table,
         waits: Waits,
+        hints: Hints,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -80,6 +83,7 @@ class Admission:
         self._ledger = ledger
         self._table = table
         self._waits = waits
+        self._hints = hints
         self._is_open = False
         self._undecided: set[asyncio.Future[CommitResult]] = set()
 
@@ -181,6 +185,12 @@ class Admission:
                 continue
             state = record.execution.state
             return _aborted(record) if isinstance(state, Done) else record
+
+    async def hint(self, targets: Sequence[ExecutionName | str]) -> Sequence[Hearing]:
+        """Have executions asked for soon; see ports.Executions."""
+        if not self._is_open:
+            raise NotAccepting("the server is starting or draining")
+        return await self._hints.hear(targets)
 
     def waits(self, record: Record) -> Wait | None:
         """What an execution waits for now; see ports.Executions."""

@@ -1,4 +1,7 @@
-"""Batched observation: what is due for one handler and connection goes into one call; answers come back as events."""
+"""Batched observation: what is due for one handler and connection goes into one call; answers come back as events.
+
+Who is asked next is decided when the call may go, and not before: where the budget is short, much has become due since.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from propwash.core.events import Event, Faulted, Missed, Observed, Verb
 from propwash.core.model import Fault, FaultKind, Instant, Observation
 from propwash.engine.budgets import Budget, Budgets, CallClass
 from propwash.engine.circuits import Circuit, Circuits, Permit, Source
+from propwash.engine.due import Due
 from propwash.engine.options import EngineOptions
 from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
@@ -19,14 +23,16 @@ from propwash.ports import Clock, Handlers, Instrument
 
 TURN = 100
 """Answers applied before the loop is given a turn."""
+SOON_S = 0.05
+"""How long before its turn of the budget a call of a round may go: more would decide too early who is the oldest."""
 
 
 class _Batch:
     """What waits for one handler and connection."""
 
     def __init__(self, clock: Clock, budget: Budget, circuit: Circuit) -> None:
-        self.waiting: dict[Entry, effects.Observe] = {}
-        self.positions = Snapshot(clock, lambda: {entry: place for place, entry in enumerate(self.waiting)})
+        self.waiting = Due()
+        self.positions = Snapshot(clock, self.waiting.places)
         self.budget = budget
         self.circuit = circuit
         self.is_active = False
@@ -69,13 +75,19 @@ class Observer:
             budget = self._budgets.of(plan.task_type, plan.connection, CallClass.READ)
             circuit = self._circuits.of(plan.task_type, plan.connection)
             batch = self._batches[key] = _Batch(self._clock, budget, circuit)
-        batch.waiting[entry] = effect
+        batch.waiting.put(entry, effect)
         if not batch.is_active and not self._is_stopped:
             batch.is_active = True
             self._active += 1
             self._quiet.clear()
             name = f"observe {key[0]}/{key[1]}"
             self._supervisor.spawn(self._run(key, batch, plan.task_type, plan.connection), name)
+
+    def hasten(self, entry: Entry) -> None:
+        """Let a job that waits to be observed go before others: it was hinted at."""
+        batch = self._batches.get(self._key(entry))
+        if batch is not None:
+            batch.waiting.hasten(entry)
 
     def ahead(self, entry: Entry) -> int | None:
         """How many calls go before the one that observes it; None where it does not wait for any."""
@@ -135,25 +147,29 @@ class Observer:
         if not is_batched:
             size = 1 if permit.is_probe else min(size, max(int(batch.budget.limit.burst), 1))
         asked: list[tuple[Entry, effects.Observe]] = []
-        for entry in list(batch.waiting):
-            if len(asked) == size:
+        while len(asked) < size and (not asked or is_batched or batch.budget.wait_s() <= SOON_S):
+            taken = batch.waiting.take()
+            if taken is None:
                 break
-            effect = batch.waiting.pop(entry)
+            entry, effect = taken
             if effect in machine.due(entry.execution, now):
+                if asked and not is_batched:
+                    # One call each: the first has had its turn.
+                    batch.budget.reserve()
                 asked.append((entry, effect))
             else:
                 self._reply(entry, Verb.OBSERVE, None)
         if not asked:
             batch.circuit.unused(permit)
             return
-        if not is_batched:
-            # One call each: the first has had its turn, and what comes next waits for the turns of the others.
-            batch.budget.reserve(len(asked) - 1)
         answers = await self._handlers.get(task_type, connection, [effect.meta for _, effect in asked])
         self._heed(batch, permit, [(entry, answers.get(effect.meta, _UNANSWERED)) for entry, effect in asked])
         for number, (entry, effect) in enumerate(asked, start=1):
             answer = answers.get(effect.meta, _UNANSWERED)
+            before = entry.execution
             self._reply(entry, Verb.OBSERVE, _event(effect, answer, now))
+            if isinstance(answer, Observation):
+                self._instrument.observed(before, self._clock.now())
             if number % TURN == 0:
                 await asyncio.sleep(0)
 

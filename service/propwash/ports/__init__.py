@@ -22,6 +22,7 @@ from propwash.ports.executions import (
     AlreadyExists,
     Draft,
     Executions,
+    Hearing,
     NoSuchExecution,
     NotAccepting,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Group",
     "HandlerInfo",
     "Handlers",
+    "Hearing",
     "Hold",
     "Insert",
     "Instrument",
