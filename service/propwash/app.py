@@ -28,6 +28,8 @@ from propwash.ports import StoreError
 from propwash.sdk import LocalSecrets
 from propwash.store.sqlite import SqliteStore
 from propwash.telemetry import Telemetry, announce, configure_logging
+from propwash.web.bearer import Bearer
+from propwash.web.hints import HintHook
 from propwash.web.server import CannotListen as CannotListenWeb
 from propwash.web.server import WebOptions, WebServer
 
@@ -135,6 +137,8 @@ class Server:
             options=settings.engine.options(),
         )
         self._stack.push_async_callback(engine.stop)
+        bearer = _bearer(settings, clock=clock, telemetry=telemetry)
+        hook = HintHook(engine.executions, bearer=bearer, now=clock.now)
         api = ApiServer(
             _api_options(settings),
             store=store,
@@ -142,6 +146,7 @@ class Server:
             handlers=host,
             instrument=telemetry,
             flyte=host.flyte,
+            admits_hint=bearer.admits if bearer is not None else None,
         )
         # Before the engine has taken up its work, which takes a while where there is much of it.
         grpc_port = await api.start(is_ready=False)
@@ -150,6 +155,7 @@ class Server:
             _web_options(settings),
             expose=telemetry.exposition,
             checks={"store": _store_check(engine)},
+            routes=hook.routes(),
         )
         http_port = await web.start()
         self._stack.push_async_callback(web.stop)
@@ -223,6 +229,18 @@ def _api_options(settings: Settings) -> ApiOptions:
 def _web_options(settings: Settings) -> WebOptions:
     host, _, port = settings.listen.http.rpartition(":")
     return WebOptions(host=host.strip("[]"), port=int(port))
+
+
+def _bearer(settings: Settings, *, clock: SystemClock, telemetry: Telemetry) -> Bearer | None:
+    reference = settings.hints.token
+    if reference is None:
+        return None
+    return Bearer(
+        reference,
+        secrets=LocalSecrets(),
+        now=clock.now,
+        trouble=lambda message: telemetry.trouble("hints", message),
+    )
 
 
 def _store_check(engine: Engine) -> Callable[[], asyncio.Future[str | None]]:

@@ -49,6 +49,7 @@ from propwash.ports import (
     Wait,
 )
 from tests.api.api_fake_host import NOW, FakeHandlers
+from tests.api.api_hints import FakeHints
 
 
 class FakeStore:
@@ -185,7 +186,7 @@ def _field(name: str, row: Record) -> object:
 
 
 @dataclass
-class FakeExecutions:
+class FakeExecutions(FakeHints):
     """Commits straight into the fake store."""
 
     store: FakeStore

@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
+from propwash.api.hinting import Admits
 from propwash.api.options import ApiOptions
 from propwash.api.server import ApiServer
 from propwash.pb.v1 import execution_service_pb2_grpc, handler_service_pb2_grpc
@@ -32,6 +33,7 @@ class World:
     handlers: FakeHandlers = field(default_factory=FakeHandlers)
     heard: Heard = field(default_factory=Heard)
     flyte: FlyteTasks | None = None
+    admits_hint: Admits | None = None
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -53,6 +55,7 @@ class World:
             handlers=self.handlers,
             instrument=self.heard,
             flyte=self.flyte,
+            admits_hint=self.admits_hint,
         )
         self.port = await self.server.start()
         target = f"127.0.0.1:{self.port}"

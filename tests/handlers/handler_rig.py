@@ -68,6 +68,9 @@ class Recorder:
     ) -> None:
         raise AssertionError("the host steps nothing")
 
+    def observed(self, before: Execution, at: float) -> None:
+        raise AssertionError("the host observes for another")
+
     def committed(self, *, changes: int, seconds: float) -> None:
         raise AssertionError("the host commits nothing")
 

@@ -44,6 +44,11 @@ def fault(answer: object) -> Fault:
         ({b"1": Observation(phase="RUNNING")}, "a phase of type str"),  # type: ignore[arg-type]
         ({b"1": Observation(phase=RemotePhase.FAILED)}, "a failed job without a reason"),
         ({b"1": Observation(phase=RemotePhase.RUNNING, message=3)}, "is no string"),  # type: ignore[arg-type]
+        (
+            {b"1": Observation(phase=RemotePhase.RUNNING, ask_again_s=float("nan"))},
+            "no finite number of seconds",
+        ),
+        ({b"1": Observation(phase=RemotePhase.RUNNING, ask_again_s="9")}, "no finite number of seconds"),  # type: ignore[arg-type]
         ({b"1": Observation(phase=RemotePhase.RUNNING, outputs={"x": object()})}, "a value of type object"),  # type: ignore[dict-item]
         (
             {

@@ -188,8 +188,7 @@ class Admission:
 
     async def hint(self, targets: Sequence[ExecutionName | str]) -> Sequence[Hearing]:
         """Have executions asked for soon; see ports.Executions."""
-        if not self._is_open:
-            raise NotAccepting("the server is starting or draining")
+        self._check_accepting()
         return await self._hints.hear(targets)
 
     def waits(self, record: Record) -> Wait | None:

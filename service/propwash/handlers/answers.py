@@ -45,6 +45,8 @@ def observation(answer: object) -> Observation:
         raise Nonsense("a failed job without a reason")
     if not isinstance(_as_object(answer.is_retryable), bool):
         raise Nonsense("an is_retryable that is no bool")
+    if answer.ask_again_s is not None and not _is_finite(answer.ask_again_s):
+        raise Nonsense("an ask_again_s that is no finite number of seconds")
     outputs = plain(answer.outputs)
     if not isinstance(outputs, Mapping):
         raise Nonsense("outputs that are no mapping")
