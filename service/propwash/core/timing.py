@@ -82,7 +82,7 @@ def next_poll_at(
         return now + interval_s
     period_s = traits.poll_ceiling_s
     if ask_again_s is not None:
-        while period_s > interval_s / 4.0:
+        while period_s > interval_s / 16.0:
             period_s /= 2.0
         at = math.ceil((now + interval_s) / period_s) * period_s
         return min(at, now + traits.poll_ceiling_s)
