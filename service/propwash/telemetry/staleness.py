@@ -43,6 +43,7 @@ class _Seen:
 class _Group:
     """The live jobs of one task type and connection: how many were last observed, and become late, in each second."""
 
+    gap: Histogram
     observed: Counter[int] = field(default_factory=Counter)
     late: Counter[int] = field(default_factory=Counter)
 
@@ -90,7 +91,8 @@ class Staleness(Collector):
         """The remote system has answered."""
         if not isinstance(before.state, Running):
             return
-        self._gap.labels(*self._labels(before)).observe(max(0.0, at - before.state.observed_at))
+        group = self._group(self._labels(before))
+        group.gap.observe(max(0.0, at - before.state.observed_at))
         if before.uid in self._seen:
             self._note(before, at)
 
@@ -131,7 +133,13 @@ class Staleness(Collector):
         self.forget(execution.uid)
         late_from = math.ceil(at + LATE_AFTER * execution.plan.traits.poll_ceiling_s)
         seen = self._seen[execution.uid] = _Seen(self._labels(execution), at, late_from)
-        self._groups.setdefault(seen.labels, _Group()).add(seen, 1)
+        self._group(seen.labels).add(seen, 1)
+
+    def _group(self, labels: _Labels) -> _Group:
+        group = self._groups.get(labels)
+        if group is None:
+            group = self._groups[labels] = _Group(gap=self._gap.labels(*labels))
+        return group
 
     def _labels(self, execution: Execution) -> _Labels:
         plan = execution.plan
