@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,10 +53,16 @@ def observation(answer: object) -> Observation:
         raise Nonsense("outputs that are no mapping")
     return replace(
         answer,
-        message=short(answer.message, limit=_MESSAGE_LIMIT),
+        message=_short(answer.message),
         links=links(answer.links),
         outputs=outputs,
     )
+
+
+@functools.lru_cache(maxsize=512)
+def _short(message: str) -> str:
+    """Of thousands of jobs that are looked at in one turn of the loop nearly all say the same."""
+    return short(message, limit=_MESSAGE_LIMIT)
 
 
 def observations(answer: object, metas: Sequence[bytes]) -> Mapping[bytes, Observation | Fault | None]:
