@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import version
 
 import uvloop
@@ -159,7 +160,8 @@ class Server:
         )
         http_port = await web.start()
         self._stack.push_async_callback(web.stop)
-        await engine.start()
+        with _settled_memory():
+            await engine.start()
         await api.ready()
         announce("serving", grpc_port=grpc_port, http_port=http_port, owner=store.owner, term=store.term)
         return await self._until_told(engine, api, web)
@@ -229,6 +231,19 @@ def _api_options(settings: Settings) -> ApiOptions:
 def _web_options(settings: Settings) -> WebOptions:
     host, _, port = settings.listen.http.rpartition(":")
     return WebOptions(host=host.strip("[]"), port=int(port))
+
+
+@contextlib.contextmanager
+def _settled_memory() -> Iterator[None]:
+    """What is made inside stays for long: the garbage collector does not look through it again and again, which would
+    hold the loop for a fifth of a second at 20,000 executions.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _bearer(settings: Settings, *, clock: SystemClock, telemetry: Telemetry) -> Bearer | None:
