@@ -15,8 +15,8 @@ POLLING_MUTANTS = (
     Mutant(
         name="a hint while an observation is in flight is forgotten",
         module=replies,
-        old="            poll_at=hints.no_later(execution, poll_at, asked_at, now),",
-        new="            poll_at=poll_at,",
+        old="            poll_at=hints.no_later(execution, poll_at, asked_at, now),\n            missing=0,",
+        new="            poll_at=poll_at,\n            missing=0,",
     ),
     Mutant(
         name="a hint makes nothing due",

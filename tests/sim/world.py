@@ -53,6 +53,8 @@ FAULTS = (
     "abort",
     "outage",
 )
+HINT = "hint"
+"""Left out like a fault; drawn by tests.sim.hinting."""
 BEGIN = 1_000.0
 FAULTS_END_AT = 400.0
 LEAP_S = 1.0
@@ -142,7 +144,7 @@ class World:
         self._outage = self._draw_outage()
         self.invariants = Invariants(self)
         self.calls = Calls(self)
-        self.hinting = Hinting(self, seed, is_on="hint" not in without)
+        self.hinting = Hinting(self, seed, is_on=HINT not in without)
         self._start([])
 
     def now(self) -> Instant:
