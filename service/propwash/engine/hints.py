@@ -57,6 +57,8 @@ class Hints:
         if attempt is not None and attempt > execution.attempt:
             return Hearing.UNKNOWN
         if entry.is_stored:
+            # What was loaded at the start yields to new work, and somebody has asked for this.
+            entry.is_catching_up = False
             self._reconciler.apply(entry, Hinted(attempt=attempt))
             if entry.execution is not execution:
                 self._observer.hasten(entry)
