@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from propwash.core.effects import Observe
@@ -18,7 +19,7 @@ _Item: TypeAlias = tuple[Instant, int, Entry, Observe]
 
 class Due:
     """The observations that wait for one handler and connection. Every method costs at most the logarithm of their
-    number, but for places.
+    number, but for order.
     """
 
     def __init__(self) -> None:
@@ -62,11 +63,13 @@ class Due:
                     return entry, effect
         return None
 
-    def places(self) -> Mapping[Entry, int]:
-        """How many go before each, about."""
-        waiting = [*sorted(self._hinted), *sorted(self._by_age)]
-        taken = dict.fromkeys(entry for _, _, entry, _ in waiting)
-        return {entry: place for place, entry in enumerate(entry for entry in taken if entry in self._items)}
+    def order(self) -> Sequence[tuple[Instant, int]]:
+        """Those that wait, by when they were last answered and by number, the first to go first."""
+        return sorted(item[:2] for item in self._items.values())
+
+    def place(self, entry: Entry, order: Sequence[tuple[Instant, int]]) -> int:
+        """How many go before an entry that waits, about; order may be of a little before."""
+        return 0 if entry in self._ahead else bisect.bisect_left(order, self._items[entry][:2])
 
     def __contains__(self, entry: Entry) -> bool:
         return entry in self._items

@@ -32,7 +32,7 @@ class _Batch:
 
     def __init__(self, clock: Clock, budget: Budget, circuit: Circuit) -> None:
         self.waiting = Due()
-        self.positions = Snapshot(clock, self.waiting.places)
+        self.order = Snapshot(clock, self.waiting.order)
         self.budget = budget
         self.circuit = circuit
         self.is_active = False
@@ -95,7 +95,7 @@ class Observer:
         if batch is None or entry not in batch.waiting:
             return None
         behind_all = len(batch.waiting) - 1
-        place = min(batch.positions.value().get(entry, behind_all), behind_all)
+        place = min(batch.waiting.place(entry, batch.order.value()), behind_all)
         task_type = entry.execution.plan.task_type
         is_batched = self._handlers.is_batched(task_type)
         return place // self._handlers.batch_size(task_type) if is_batched else place
