@@ -21,8 +21,9 @@ from propwash.engine.supervision import Supervisor
 from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument
 
-TURN = 100
-"""Answers applied before the loop is given a turn."""
+TURN = 20
+"""Answers applied before the loop is given a turn: two milliseconds. A call to the API takes a dozen turns, and while
+ten thousand answers are applied each of them waits so long."""
 SOON_S = 0.05
 """How long before its turn of the budget a call of a round may go: more would decide too early who is the oldest."""
 

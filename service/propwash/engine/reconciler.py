@@ -29,7 +29,7 @@ from propwash.ports import (
     Update,
 )
 
-TURN = 200
+TURN = 50
 """Executions taken up before the loop is given a turn."""
 
 

@@ -14,7 +14,7 @@ from propwash.engine.table import Table
 from propwash.ports import Clock, Handlers, Instrument, Store
 from propwash.sdk.handler import ListedJob
 
-TURN = 500
+TURN = 200
 """Jobs of a list looked at before the loop is given a turn."""
 _LISTED = "*"
 """In place of an execution: the list is of all."""
