@@ -43,6 +43,7 @@ class EngineLog:
     calls: list[tuple[float, str, str]] = field(default_factory=list)
     answers: list[tuple[float, Execution]] = field(default_factory=list)
     """When a job was observed, and what was known of it before."""
+    hints: dict[str, int] = field(default_factory=dict)
     commits: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
@@ -66,6 +67,9 @@ class EngineLog:
 
     def observed(self, before: Execution, at: float) -> None:
         self.answers.append((at, before))
+
+    def hinted(self, *, became: str, count: int) -> None:
+        self.hints[became] = self.hints.get(became, 0) + count
 
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         self.calls.append((self.clock.now(), method, code))

@@ -74,6 +74,7 @@ def test_a_hint_by_the_remote_name_is_for_its_attempt_alone() -> None:
             await rig.until("a", Phase.SUCCEEDED, within_s=0.5)
             assert await rig.engine.executions.hint([name]) == [Hearing.ENDED]
             assert await hint(rig, "a", "b") == [Hearing.ENDED, Hearing.UNKNOWN]
+            assert rig.log.hints == {"heard": 1, "ended": 2, "unknown": 5}
 
     run(play())
 

@@ -141,6 +141,11 @@ def test_a_scrape_does_not_cost_more_for_more_jobs(telemetry: Telemetry, clock: 
     assert read(telemetry, "late_jobs") == 300.0
 
 
+def test_hints_are_counted_by_what_became_of_them(telemetry: Telemetry) -> None:
+    telemetry.hinted(became="heard", count=3)
+    assert telemetry.registry.get_sample_value("propwash_hints_total", {"became": "heard"}) == 3
+
+
 def test_the_rules_ask_for_metrics_that_there_are(telemetry: Telemetry) -> None:
     started(telemetry, running("a", 1000.0))
     telemetry.observed(running("a", 1000.0), 1001.0)

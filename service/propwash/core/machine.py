@@ -43,8 +43,8 @@ was under way when it came is asked once more, since its answer may be older tha
 a throttling system has asked for stands, and hints make at most one call due a poll floor (a second where that is
 shorter).
 
-**Volatile fields** (when to poll next, how often a call has failed) may be lost in a crash without harm; a change of
-nothing else is not committed. ``is_durable_change`` tells.
+**Volatile fields** (when to poll next, how often a call has failed, when a hint came) may be lost in a crash without
+harm; a change of nothing else is not committed. ``is_durable_change`` tells.
 """
 
 from __future__ import annotations

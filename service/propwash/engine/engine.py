@@ -113,7 +113,13 @@ class Engine:
                 circuits=circuits,
                 dispatcher=self._dispatcher,
             ),
-            hints=Hints(store=store, table=self._table, reconciler=self._reconciler, observer=self._observer),
+            hints=Hints(
+                store=store,
+                table=self._table,
+                reconciler=self._reconciler,
+                observer=self._observer,
+                instrument=instrument,
+            ),
         )
 
     async def start(self) -> None:

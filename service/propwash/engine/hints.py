@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from propwash.core.events import Hinted
@@ -10,13 +11,22 @@ from propwash.core.names import parse_remote_name
 from propwash.engine.observation import Observer
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.table import Entry, Table
-from propwash.ports import ExecutionName, Hearing, Store
+from propwash.ports import ExecutionName, Hearing, Instrument, Store
 
 
 class Hints:
     """Finds whom a hint is about, and passes it on; no remote system is waited for."""
 
-    def __init__(self, *, store: Store, table: Table, reconciler: Reconciler, observer: Observer) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        table: Table,
+        reconciler: Reconciler,
+        observer: Observer,
+        instrument: Instrument,
+    ) -> None:
+        self._instrument = instrument
         self._store = store
         self._table = table
         self._reconciler = reconciler
@@ -37,7 +47,10 @@ class Hints:
         looked_up: list[ExecutionName | str] = [*names, *uids]
         for target, record in zip(looked_up, (*by_name, *by_uid), strict=True):
             heard[target] = Hearing.UNKNOWN if record is None else Hearing.ENDED
-        return [heard[target] or Hearing.UNKNOWN for target in targets]
+        hearings = [heard[target] or Hearing.UNKNOWN for target in targets]
+        for hearing, count in Counter(hearings).items():
+            self._instrument.hinted(became=hearing.name.lower(), count=count)
+        return hearings
 
     def _hear(self, target: ExecutionName | str) -> Hearing | None:
         """None where it is not in memory."""

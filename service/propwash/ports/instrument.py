@@ -31,6 +31,9 @@ class Instrument(Protocol):
     def observed(self, before: Execution, at: Instant) -> None:
         """A remote job was observed: the execution before, and when the answer came."""
 
+    def hinted(self, *, became: str, count: int) -> None:
+        """So many completion hints came, and this became of them: heard, ended or unknown."""
+
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         """A call to a handler ended; code is OK or the fault's kind and reason."""
 

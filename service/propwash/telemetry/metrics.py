@@ -90,6 +90,7 @@ class Telemetry:
         self._queue_time = self._histogram(
             "workqueue_queue_duration_seconds", "How long work waited.", "lane", buckets=_SLOW
         )
+        self._hints = self._counter("hints", "Completion hints, by what became of them.", "became")
         self._remote = self._counter(
             "remote_requests", "Calls to handlers, by how they ended.", "connection", "method", "code"
         )
@@ -236,6 +237,10 @@ class Telemetry:
             case Launching(trouble=trouble) | Running(trouble=trouble) | Cleaning(trouble=trouble) if trouble:
                 fields |= {"reason": trouble.fault.reason, "why": trouble.fault.message}
         say(level, "execution changed phase", fields)
+
+    def hinted(self, *, became: str, count: int) -> None:
+        """Part of ports.Instrument."""
+        self._hints.labels(became).inc(count)
 
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         """Part of ports.Instrument."""
