@@ -87,11 +87,9 @@ async def test_a_client_certificate_is_as_good_as_the_token(tmp_path: Path) -> N
             assert (
                 await execution_service_pb2_grpc.ExecutionServiceStub(channel).HintExecution(request)
             ).heard
-    async with World(admits_hint=admits).serving(
-        replace(LOCAL, tls=replace(tls, client_ca_file=None))
-    ) as world:
-        async with grpc.aio.secure_channel(
-            f"localhost:{world.port}", grpc.ssl_channel_credentials(ca)
-        ) as channel:
-            stub = execution_service_pb2_grpc.ExecutionServiceStub(channel)
-            assert (await refused(stub.HintExecution(request))).code == "UNAUTHENTICATED"
+    async with (
+        World(admits_hint=admits).serving(replace(LOCAL, tls=replace(tls, client_ca_file=None))) as world,
+        grpc.aio.secure_channel(f"localhost:{world.port}", grpc.ssl_channel_credentials(ca)) as channel,
+    ):
+        stub = execution_service_pb2_grpc.ExecutionServiceStub(channel)
+        assert (await refused(stub.HintExecution(request))).code == "UNAUTHENTICATED"
