@@ -25,6 +25,7 @@ from propwash.sdk import (
 )
 
 HINT_LIMIT = 256
+_LEFT_OUT = object()
 _MESSAGE_LIMIT = 4096
 _LINK_LIMIT = 32
 _DEPTH_LIMIT = 64
@@ -65,22 +66,27 @@ def _short(message: str) -> str:
     return short(message, limit=_MESSAGE_LIMIT)
 
 
-def observations(answer: object, metas: Sequence[bytes]) -> Mapping[bytes, Observation | Fault | None]:
-    """One answer for each meta; a bad one is a fault of that meta alone. Raises Nonsense for what spoils them
-    all.
-    """
+def batch(answer: object, metas: Sequence[bytes]) -> Mapping[bytes, object]:
+    """What get answered of each meta, not yet looked at; raises Nonsense for what spoils them all."""
     if not isinstance(answer, Mapping):
         raise Nonsense(f"get answered {_kind(answer)} in place of a mapping")
     foreign = set(answer) - set(metas)
     if foreign:
         raise Nonsense(f"get answered {len(foreign)} metas that it was not asked about")
-    return {
-        meta: _one(answer[meta]) if meta in answer else nonsense("get left a meta unanswered")
-        for meta in metas
-    }
+    return {meta: answer.get(meta, _LEFT_OUT) for meta in metas}
+
+
+def of_batch(answer: object) -> Observation | Fault | None:
+    """One answer of a batch; a bad one is a fault of its meta alone."""
+    try:
+        return _one(answer)
+    except Exception as error:  # noqa: BLE001  an answer's own methods may raise anything
+        return nonsense(f"looking at the answer raised {type(error).__name__}")
 
 
 def _one(answer: object) -> Observation | Fault | None:
+    if answer is _LEFT_OUT:
+        return nonsense("get left a meta unanswered")
     if isinstance(answer, NotFound):
         return None
     if isinstance(answer, Verdict):
