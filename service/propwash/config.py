@@ -18,7 +18,7 @@ from propwash.api.options import ApiOptions
 from propwash.core.model import Claim
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.handlers.connections import ConfiguredConnection, Scope, conflicts
-from propwash.sdk import CallLimits, Connection, Json, Rate
+from propwash.sdk import CallLimits, Connection, Json, Rate, SecretRef
 
 
 class ConfigError(Exception):
@@ -39,7 +39,7 @@ class ListenSettings(_Section):
     grpc: str = "127.0.0.1:8080"
     """Address of the gRPC port; port 0 takes a free one."""
     http: str = "127.0.0.1:8081"
-    """Address of /metrics, /livez and /readyz."""
+    """Address of /metrics, /livez, /readyz and the hook for hints."""
     tls_cert: Path | None = None
     """The server's certificate chain, PEM. With tls_key it turns TLS on."""
     tls_key: Path | None = None
@@ -221,6 +221,14 @@ class FlyteSettings(_Section):
     """Whether what another attempt may mend is told as RETRYABLE_FAILED, which FlytePropeller knows from 1.16 on."""
 
 
+class HintSettings(_Section):
+    """Completion hints: the hook POST /v1/hints, and HintExecution."""
+
+    token: SecretRef | None = None
+    """Where the bearer token is: env:NAME or file:/absolute/path. Without one the hook is off, and HintExecution is
+    open to whoever may call the API."""
+
+
 class Settings(_Section):
     """The whole configuration."""
 
@@ -231,6 +239,7 @@ class Settings(_Section):
     calls: CallSettings = CallSettings()
     engine: EngineSettings = EngineSettings()
     flyte: FlyteSettings = FlyteSettings()
+    hints: HintSettings = HintSettings()
     connections: dict[str, ConnectionSettings] = {}
     drain_s: pydantic.PositiveFloat = 25.0
     """How long a drain waits for calls in flight; shorter than the grace period that kills the process."""

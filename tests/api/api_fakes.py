@@ -46,6 +46,7 @@ from propwash.ports import (
 )
 from tests.api.api_fake_filters import holds
 from tests.api.api_fake_host import NOW, FakeHandlers
+from tests.api.api_hints import FakeHints
 
 
 class FakeStore:
@@ -164,7 +165,7 @@ def _is_in(row: Record, scope: Scope) -> bool:
 
 
 @dataclass
-class FakeExecutions:
+class FakeExecutions(FakeHints):
     """Commits straight into the fake store."""
 
     store: FakeStore

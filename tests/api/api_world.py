@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
+from propwash.api.hinting import Admits
 from propwash.api.options import ApiOptions
 from propwash.api.pools import Permit, anyone
 from propwash.api.server import ApiServer
@@ -36,6 +37,7 @@ class World:
     flyte: FlyteTasks | None = None
     pools: FakePools = field(default_factory=FakePools)
     permit: Permit = anyone
+    admits_hint: Admits | None = None
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class World:
             flyte=self.flyte,
             pools=self.pools,
             permit=self.permit,
+            admits_hint=self.admits_hint,
         )
         self.port = await self.server.start()
         target = f"127.0.0.1:{self.port}"

@@ -176,6 +176,20 @@ def test_abort_goes_on_after_a_refusal(server: FakeServer) -> None:
     assert server.world.executions[f"{PARENT}/b"].phase == e.PHASE_ABORTED
 
 
+def test_hint_says_what_became_of_it_and_goes_on_after_a_refusal(server: FakeServer) -> None:
+    submit(server, "a", "succeed")
+    submit(server, "b")
+    remote = "pw-us-01hzy3m8p0q4r5s6t7v8w9x0y1-1"
+    result = run(server, "hint", "none", "a", "b", remote)
+    assert result.exit_code == 6
+    assert result.stdout.splitlines() == [
+        f"{PARENT}/a  is over already",
+        f"{PARENT}/b  is asked for",
+        f"{remote}  is over already",
+    ]
+    assert json.loads(run(server, "hint", "b", "-o", "json").stdout) == {"name": f"{PARENT}/b", "heard": True}
+
+
 def test_logs_results_and_handlers(server: FakeServer) -> None:
     submit(server, "a", "succeed")
     assert run(server, "logs", "a").stdout.splitlines()[-1] == "line 3"

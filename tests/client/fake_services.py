@@ -208,6 +208,12 @@ class Executions(execution_service_pb2_grpc.ExecutionServiceServicer):
         self._world.move(request.name, e.PHASE_ABORTED)
         return self._world.executions[request.name]
 
+    def HintExecution(self, request: m.HintExecutionRequest, context: _Context) -> m.HintExecutionResponse:
+        self._begin("hint", request, context)
+        if request.remote_name:
+            return m.HintExecutionResponse(heard=False)
+        return m.HintExecutionResponse(heard=self._found(request.name, context).phase not in TERMINAL)
+
     def WatchExecutions(
         self, request: m.WatchExecutionsRequest, context: _Context
     ) -> Iterator[m.WatchExecutionsResponse]:

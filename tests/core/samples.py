@@ -16,6 +16,7 @@ from propwash.core.events import (
     Found,
     FoundNothing,
     Granted,
+    Hinted,
     Missed,
     Observed,
     Resumed,
@@ -89,6 +90,8 @@ def events(attempt: int, asked_at: float) -> Iterator[Event]:
     yield Ticked()
     yield Resumed()
     yield AbortRequested()
+    yield Hinted()
+    yield Hinted(attempt=attempt)
     yield Granted(attempt=attempt)
     yield Unsent(attempt=attempt)
     yield FoundNothing(attempt=attempt, asked_at=asked_at)

@@ -11,10 +11,8 @@ from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import Execution, Fault, OutcomeKind, Phase, Policy, Traits
 from propwash.core.pool import PoolView
-from propwash.engine.budgets import Budget
 from propwash.engine.engine import Engine
-from propwash.engine.options import EngineOptions, RateLimit
-from propwash.engine.supervision import Supervisor
+from propwash.engine.options import EngineOptions
 from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
@@ -44,6 +42,9 @@ class EngineLog:
     clock: Clock
     steps: list[EngineStep] = field(default_factory=list)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
+    answers: list[tuple[float, Execution]] = field(default_factory=list)
+    """When a job was observed, and what was known of it before."""
+    hints: dict[str, int] = field(default_factory=dict)
     commits: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
@@ -64,6 +65,12 @@ class EngineLog:
     ) -> None:
         kind = "" if event is None else type(event).__name__
         self.steps.append(EngineStep(at=self.clock.now(), name=name.execution, event=kind, phase=after.phase))
+
+    def observed(self, before: Execution, at: float) -> None:
+        self.answers.append((at, before))
+
+    def hinted(self, *, became: str, count: int) -> None:
+        self.hints[became] = self.hints.get(became, 0) + count
 
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         self.calls.append((self.clock.now(), method, code))
@@ -278,17 +285,6 @@ async def engine_rig(
             rig.check()
         finally:
             await rig.close()
-
-
-def supervised_budget(clock: Clock, supervisor: Supervisor, *, rate: float, burst: float) -> Budget:
-    """A budget whose timers are tasks of the supervisor, as in the engine."""
-
-    async def wait(at: float, do: Callable[[], None]) -> None:
-        await clock.sleep_until(at)
-        do()
-
-    limit = RateLimit(rate=rate, burst=burst)
-    return Budget(clock, limit, at=lambda at, do: supervisor.spawn(wait(at, do), "budget waits"))
 
 
 async def settled() -> None:

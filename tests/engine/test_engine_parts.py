@@ -14,7 +14,8 @@ from propwash.engine.lanes import Lane, Work
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.engine.supervision import Supervisor, TaskDied
 from propwash.engine.timers import Timers
-from tests.engine.engine_rig import EngineLog, settled, supervised_budget
+from tests.engine.budget_rig import supervised_budget
+from tests.engine.engine_rig import EngineLog, settled
 from tests.engine.virtual_time import LoopClock, run
 
 

@@ -16,7 +16,8 @@ from propwash.engine.supervision import Supervisor
 from propwash.ports import NotAccepting
 from propwash.sdk import CallLimits, Connection, Handler, Observation, Rate
 from propwash.sdk.testing import ToyFault, ToyHandler
-from tests.engine.engine_rig import ENDLESS, EngineLog, draft_of, engine_rig, settled, supervised_budget
+from tests.engine.budget_rig import supervised_budget
+from tests.engine.engine_rig import ENDLESS, EngineLog, draft_of, engine_rig, settled
 from tests.engine.virtual_time import LoopClock, run
 
 DOWN = Fault(kind=FaultKind.UNAVAILABLE, reason="DOWN", message="")

@@ -69,6 +69,12 @@ class Recorder:
     ) -> None:
         raise AssertionError("the host steps nothing")
 
+    def hinted(self, *, became: str, count: int) -> None:
+        raise AssertionError("the host hears no hints")
+
+    def observed(self, before: Execution, at: float) -> None:
+        raise AssertionError("the host observes for another")
+
     def committed(self, *, changes: int, seconds: float) -> None:
         raise AssertionError("the host commits nothing")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import pytest
 
 from propwash.core.model import Fault, FaultKind
+from propwash.handlers.desk import TURN
 from propwash.handlers.faults import short
 from propwash.sdk import (
     Column,
@@ -44,6 +46,11 @@ def fault(answer: object) -> Fault:
         ({b"1": Observation(phase="RUNNING")}, "a phase of type str"),  # type: ignore[arg-type]
         ({b"1": Observation(phase=RemotePhase.FAILED)}, "a failed job without a reason"),
         ({b"1": Observation(phase=RemotePhase.RUNNING, message=3)}, "is no string"),  # type: ignore[arg-type]
+        (
+            {b"1": Observation(phase=RemotePhase.RUNNING, ask_again_s=float("nan"))},
+            "no finite number of seconds",
+        ),
+        ({b"1": Observation(phase=RemotePhase.RUNNING, ask_again_s="9")}, "no finite number of seconds"),  # type: ignore[arg-type]
         ({b"1": Observation(phase=RemotePhase.RUNNING, outputs={"x": object()})}, "a value of type object"),  # type: ignore[dict-item]
         (
             {
@@ -68,6 +75,49 @@ async def test_nonsense_of_get_is_our_own_fault(answer: object, said: str) -> No
         seen = fault((await rig.host.get("toy", "toys", [b"1"]))[b"1"])
         assert (seen.kind, seen.reason) == (FaultKind.INTERNAL, "HANDLER_ANSWERED_NONSENSE")
         assert said in seen.message
+
+
+async def test_a_long_answer_is_looked_at_in_turns() -> None:
+    class Many(ToyHandler):
+        async def get(
+            self, connection: Connection, metas: Sequence[bytes]
+        ) -> Mapping[bytes, Observation | Verdict]:
+            return dict.fromkeys(metas, RUNNING)
+
+    metas = [str(number).encode() for number in range(10 * TURN)]
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with hosting(Many(ToySystem())) as rig:
+        await rig.host.get("toy", "toys", metas[:1])
+        counting = asyncio.create_task(count())
+        assert len(await rig.host.get("toy", "toys", metas)) == len(metas)
+        counting.cancel()
+    assert turns >= 10
+
+
+async def test_an_answer_that_raises_when_it_is_looked_at_is_a_fault_of_its_job_alone() -> None:
+    class Sly(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            raise RuntimeError("sly")
+
+    class Raising(ToyHandler):
+        async def get(
+            self, connection: Connection, metas: Sequence[bytes]
+        ) -> Mapping[bytes, Observation | Verdict]:
+            return {b"1": Observation(phase=RemotePhase.RUNNING, message=Sly("x")), b"2": RUNNING}
+
+    async with hosting(Raising(ToySystem())) as rig:
+        seen = await rig.host.get("toy", "toys", [b"1", b"2"])
+        assert fault(seen[b"1"]).reason == "HANDLER_ANSWERED_NONSENSE"
+        assert seen[b"2"] == RUNNING
 
 
 async def test_outputs_keep_their_types_and_lists_become_tuples() -> None:

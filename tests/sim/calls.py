@@ -133,6 +133,7 @@ class Calls:
             return
         permit = self.circuit.begin(SOURCES[effect.verb])
         world.invariants.sent(entry, effect)
+        world.hinting.sent(entry, effect)
         self._call(entry, effect, permit)
 
     def _call(self, entry: Entry, effect: Effect, permit: Permit) -> None:
@@ -274,6 +275,8 @@ class Calls:
             elif isinstance(event, Fault) and event.kind is not FaultKind.THROTTLED:
                 self.doubted.add((uid, effect.attempt))
         self._world.reconciler.reply(entry, effect.verb, _event(effect, event, asked_at))
+        if not isinstance(event, Fault):
+            self._world.hinting.answered(entry, asked_at)
 
 
 def _event(effect: Effect, answer: Event | Fault, asked_at: float) -> Event:

@@ -7,6 +7,7 @@ from propwash.engine import reconciler
 from tests.sim import calls
 from tests.sim.breaker_mutants import BREAKER_MUTANTS
 from tests.sim.planting import Mutant
+from tests.sim.polling_mutants import POLLING_MUTANTS
 from tests.sim.throttle_mutants import THROTTLE_MUTANTS
 
 MUTANTS = (
@@ -138,9 +139,8 @@ MUTANTS = (
     Mutant(
         name="a job that is not shown yet counts as lost",
         module=replies,
-        old="    if asked_at < state.settled_at:\n        return execution.with_state(\n"
-        "            replace(state, poll_at",
-        new="    if False:\n        return execution.with_state(\n            replace(state, poll_at",
+        old="    if asked_at < state.settled_at:\n        return execution.with_state(replace(state, poll_at",
+        new="    if False:\n        return execution.with_state(replace(state, poll_at",
     ),
     Mutant(
         name="a terminal state takes events",
@@ -233,4 +233,5 @@ MUTANTS = (
     ),
     *BREAKER_MUTANTS,
     *THROTTLE_MUTANTS,
+    *POLLING_MUTANTS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.sim.world import FAULTS, World
+from tests.sim.world import FAULTS, HINT, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def shrink(failure: Failure) -> Failure:
         if smaller is not None:
             best = smaller
             break
-    for fault in FAULTS:
+    for fault in (*FAULTS, HINT):
         smaller = attempt(best.seed, best.without | {fault}, best.max_executions)
         if smaller is not None and len(smaller.trace) <= len(best.trace):
             best = smaller

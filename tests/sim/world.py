@@ -29,9 +29,11 @@ from propwash.engine.table import Entry, Table
 from propwash.ports import ExecutionName, Record, TaskRequest
 from tests.sim.calls import Calls
 from tests.sim.disk import Disk
+from tests.sim.hinting import Hinting
 from tests.sim.invariants import Invariants
 from tests.sim.quotas import Quotas
 from tests.sim.remote import Remote
+from tests.sim.stand_ins import Instants, Quiet
 from tests.sim.violation import Violation
 from tests.sim.words import words
 
@@ -55,6 +57,8 @@ FAULTS = (
     "outage",
     "resize",
 )
+HINT = "hint"
+"""Left out like a fault; drawn by tests.sim.hinting."""
 BEGIN = 1_000.0
 FAULTS_END_AT = 400.0
 LEAP_S = 1.0
@@ -62,36 +66,6 @@ SETTLE_S = (8.0, 30.0)
 """Shorter and longer than the deadline of a call."""
 LIMIT_S = 100_000.0
 STEP_LIMIT = 6_000
-
-
-class Quiet:
-    """An instrument that says nothing."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_, **__: None
-
-
-class Instants:
-    """Stands in for engine.timers.Timers."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._at: dict[ExecutionUid, Instant] = {}
-
-    def set(self, uid: ExecutionUid, at: Instant | None) -> None:
-        """Wake uid at the instant, or never."""
-        if at is None:
-            self._at.pop(uid, None)
-        elif self._at.get(uid) != at:
-            if at <= self._world.now():
-                raise Violation(f"the instant to wake at is not in the future: {at}")
-            self._at[uid] = at
-            self._world.at(at, lambda: self._due(uid, at), "wake", uid[-1])
-
-    def _due(self, uid: ExecutionUid, at: Instant) -> None:
-        if self._at.get(uid) == at:
-            del self._at[uid]
-            self._world.reconciler.wake(uid)
 
 
 class World:
@@ -144,6 +118,7 @@ class World:
         self._outage = self._draw_outage()
         self.invariants = Invariants(self)
         self.calls = Calls(self)
+        self.hinting = Hinting(self, seed, is_on=HINT not in without)
         self._start([])
         self.quotas.change_now_and_then()
 
@@ -174,6 +149,7 @@ class World:
             if "abort" in self.faults and self.rng.random() < 0.6:
                 when = self._now + self.rng.choice((0.0, 5.0, 10.0, 20.0, 90.0)) + self.rng.uniform(0, 6)
                 self.at(when, partial(self._abort, execution.uid), "abort", outlives=True)
+        self.hinting.begin()
         steps = 0
         while self._heap:
             when, _, life, action, what = heapq.heappop(self._heap)
@@ -258,7 +234,8 @@ class World:
             withdraw_create=self.calls.withdraw_create,
         )
         self.reconciler.timers = Instants(self)  # type: ignore[assignment]  # virtual instants
-        self.reconciler.resume()
+        for _ in self.reconciler.resume():
+            pass
 
     def crash(self, where: str) -> None:
         """Lose what is in memory, and start again from the rows."""

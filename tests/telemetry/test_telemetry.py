@@ -91,10 +91,11 @@ def test_executions_by_phase(telemetry: Telemetry) -> None:
     assert value(telemetry, "executions", phase="QUEUED", task_type="query") == 1
     first, second = execution(running(10)), execution(running(14))
     telemetry.stepped(NAME, QUEUED, None, first, ())
+    telemetry.observed(first, 14)
     telemetry.stepped(NAME, first, Observed(attempt=1, observation=SEEN, asked_at=14), second, ())
     assert value(telemetry, "executions", phase="QUEUED", task_type="query") == 0
     assert value(telemetry, "executions", phase="RUNNING", task_type="query") == 1
-    assert value(telemetry, "observation_gap_seconds_sum", task_type="query") == 4
+    assert value(telemetry, "observation_gap_seconds_sum", task_type="query", connection="") == 4
     assert value(telemetry, "observation_staleness_seconds") == 86
     clean = execution(cleaning(40))
     telemetry.stepped(NAME, second, AbortRequested(), clean, ())

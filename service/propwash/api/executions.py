@@ -12,6 +12,7 @@ from propwash.api.drafts import Drafter, check_batch
 from propwash.api.errors import from_collision, from_refused, invalid, not_found
 from propwash.api.feed import Feed
 from propwash.api.filters import parse_filter
+from propwash.api.hinting import Hinting
 from propwash.api.names import parse_name, parse_scope
 from propwash.api.paging import PAGE_BYTES, PageTokens, decode_position, encode_position, page_limit
 from propwash.api.reading import Reading
@@ -29,6 +30,8 @@ from propwash.pb.v1.execution_service_pb2 import (
     BatchGetExecutionsResponse,
     CreateExecutionRequest,
     GetExecutionRequest,
+    HintExecutionRequest,
+    HintExecutionResponse,
     ListExecutionsRequest,
     ListExecutionsResponse,
     ReadResultsRequest,
@@ -72,6 +75,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         translator: Translator,
         watching: Watching,
         reading: Reading,
+        hinting: Hinting,
     ) -> None:
         self._store = store
         self._executions = executions
@@ -81,6 +85,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         self._translator = translator
         self._watching = watching
         self._reading = reading
+        self._hinting = hinting
         self._pages = PageTokens(store.owner, "ListExecutions")
 
     async def CreateExecution(self, request: CreateExecutionRequest, _: _Context) -> Execution:  # noqa: N802
@@ -187,6 +192,12 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
         except NoSuchExecution as missing:
             raise not_found(request.name) from missing
         return buried(name, request.message) if record is None else self._translator.execution(record)
+
+    async def HintExecution(  # noqa: N802
+        self, request: HintExecutionRequest, context: _Context
+    ) -> HintExecutionResponse:
+        """Have one asked for soon."""
+        return await self._hinting.hint(request, context)
 
     async def StreamLogs(  # noqa: N802
         self, request: StreamLogsRequest, _: _Context

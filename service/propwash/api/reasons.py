@@ -50,7 +50,7 @@ class Reason(enum.Enum):
     )
     NAME_MALFORMED = Row(
         _INVALID,
-        "parent, name, names[i], execution_id, pool_id, pool.name, pool.projects.PROJECT",
+        "parent, name, names[i], execution_id, remote_name, pool_id, pool.name, pool.projects.PROJECT",
         "A resource name does not have the documented form.",
     )
     PARENT_MISMATCH = Row(
@@ -108,6 +108,11 @@ class Reason(enum.Enum):
         _INVALID, "filter", "The filter is too long, has too many terms or is nested too deep."
     )
     MESSAGE_MALFORMED = Row(_INVALID, "", "The request's bytes are not the message that the method takes.")
+    TOKEN_REFUSED = Row(
+        StatusCode.UNAUTHENTICATED,
+        "",
+        "HintExecution needs the token for hints, where the server has one, or a client certificate.",
+    )
     EXECUTION_EXISTS = Row(
         StatusCode.ALREADY_EXISTS,
         "execution_id",
@@ -119,7 +124,9 @@ class Reason(enum.Enum):
         "The request id was used with another body; metadata.name names the execution that it made, "
         "metadata.differences what differs.",
     )
-    EXECUTION_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name, names[i]", "There is no execution of that name.")
+    EXECUTION_NOT_FOUND = Row(
+        StatusCode.NOT_FOUND, "name, names[i], remote_name", "There is no execution of that name."
+    )
     HANDLER_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name", "There is no handler of that name.")
     POOL_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name, parent, pool.name", "There is no pool of that name.")
     POOL_EXISTS = Row(

@@ -13,6 +13,7 @@ from propwash.api.drafts import Drafter
 from propwash.api.executions import ExecutionService
 from propwash.api.feed import Feed
 from propwash.api.handlers import HandlerService
+from propwash.api.hinting import Admits, Hinting
 from propwash.api.interceptors import Gate, Limits
 from propwash.api.options import ApiInstrument, ApiOptions, CannotListen
 from propwash.api.pools import Permit, PoolService, anyone
@@ -67,15 +68,17 @@ class ApiServer:
         flyte: FlyteTasks | None = None,
         pools: Pools | None = None,
         permit: Permit = anyone,
+        admits_hint: Admits | None = None,
         services: Sequence[AddService] = (),
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         """flyte is offered by Flyte's protocol where its package is installed; pools are served where they are given,
-        and permit is asked before one is changed; services are served as well, behind the same gate; interceptors
-        stand before it.
+        and permit is asked before one is changed; admits_hint says who may hint, where not everybody may; services are
+        served as well, behind the same gate; interceptors stand before it.
         """
         self._pools = pools
         self._permit = permit
+        self._admits_hint = admits_hint
         self._flyte = flyte
         self._options = options
         self._store = store
@@ -172,6 +175,7 @@ class ApiServer:
             translator=translator,
             watching=Watching(store, feed, translator.execution, bookmark_s=options.bookmark_s),
             reading=reading,
+            hinting=Hinting(self._executions, admits=self._admits_hint),
         )
         execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(executions, server)
         catalogue = HandlerService(self._handlers, store.owner)

@@ -42,6 +42,7 @@ class _Commands(LazyGroup):
             ("watch", "watch", "Follow changes as they happen."),
             ("wait", "wait", "Wait until executions have ended."),
             ("abort", "abort", "End executions."),
+            ("hint", "hint", "Say that jobs may be over, so that they are asked for at once."),
             ("logs", "logs", "Show a remote job's log."),
             ("results", "results", "Show the rows of a succeeded execution."),
             ("handlers", "handlers", "Show which task types the server has, and their specs."),

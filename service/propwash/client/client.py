@@ -227,6 +227,15 @@ class Client(PoolCalls):
             if execution.phase.is_terminal or (until is not None and now() >= until):
                 return execution
 
+    async def hint(self, name: str = "", *, remote_name: str = "") -> bool:
+        """Say that an execution's remote job may be over, so that it is asked for soon; whether that is of any use.
+
+        Give its name, or the name of the attempt's job in the remote system. False where it is over already. It ends
+        nothing and may be wrong.
+        """
+        request = messages.HintExecutionRequest(name=name, remote_name=remote_name)
+        return (await self._caller.call(self._executions.HintExecution, request)).heard
+
     async def abort(self, name: str, *, message: str = "", allow_missing: bool = False) -> Execution:
         """Ask for the end; the answer is durable, the end follows when the remote side is confirmed gone.
 

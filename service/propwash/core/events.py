@@ -47,6 +47,14 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hinted:
+    """Somebody said that the remote job may be over, or there: nothing but a reason to ask soon. It may be wrong."""
+
+    attempt: int | None = None
+    """None where it was said of the execution, whichever attempt that is at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbortRequested:
     """The user wants the execution to end."""
 
@@ -129,6 +137,7 @@ Event: TypeAlias = (
     | Resumed
     | Granted
     | AbortRequested
+    | Hinted
     | Created
     | Unsent
     | Found

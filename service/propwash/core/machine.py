@@ -37,8 +37,14 @@ guards an existing job against a system that does not show it yet.
 that nothing can resolve). Every other fault becomes ``Trouble``, which is shown and retried with capped backoff,
 without limit and without using up an attempt.
 
-**Volatile fields** (when to poll next, how often a call has failed) may be lost in a crash without harm; a change of
-nothing else is not committed. ``is_durable_change`` tells.
+**A hint** (``Hinted``) is nobody's answer: it ends nothing and changes nothing that is stored. It makes the question
+that the state asks anyhow due now: the observation, the look-up in doubt, the confirmation of the end. A question that
+was under way when it came is asked once more, since its answer may be older than what the hint is about. The pause that
+a throttling system has asked for stands, and hints make at most one call due a poll floor (a second where that is
+shorter).
+
+**Volatile fields** (when to poll next, how often a call has failed, when a hint came) may be lost in a crash without
+harm; a change of nothing else is not committed. ``is_durable_change`` tells.
 """
 
 from __future__ import annotations
@@ -46,7 +52,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from propwash.core import endings, replies, timing, transitions
+from propwash.core import endings, hints, replies, timing, transitions
 from propwash.core.effects import Create, Delete, Effect, Find, Observe
 from propwash.core.events import (
     AbortRequested,
@@ -57,6 +63,7 @@ from propwash.core.events import (
     Found,
     FoundNothing,
     Granted,
+    Hinted,
     Missed,
     Observed,
     Resumed,
@@ -95,6 +102,8 @@ def advance(execution: Execution, event: Event, now: Instant) -> Execution:
     state = execution.state
     if isinstance(state, Done):
         return execution
+    if event == Hinted():
+        event = Hinted(attempt=execution.attempt)
     if not isinstance(event, Ticked | Resumed | AbortRequested) and event.attempt != execution.attempt:
         return execution
     after = _advance(execution, state, event, now)
@@ -113,24 +122,26 @@ def _advance(
             return endings.end(
                 execution, Outcome(kind=OutcomeKind.ABORTED, reason="ABORTED", message=message), now
             )
+        case Hinted():
+            return hints.hint(execution, state, now)
         case Granted():
             if not isinstance(state, Waiting):
                 return execution
             return execution.with_state(Launching(granted_at=now, create=CreateStatus.SENT, not_before=now))
-        case Created(meta=meta, observation=observation) | Found(meta=meta, observation=observation):
-            return replies.confirm(execution, state, meta, observation, now)
+        case Created() | Found():
+            return replies.confirm(execution, state, event.meta, event.observation, event.asked_at, now)
         case Unsent():
             return replies.create_did_nothing(execution, state, now, trouble=None, delay_s=0.0)
         case FoundNothing(asked_at=asked_at):
-            return replies.find_nothing(execution, state, asked_at)
+            return replies.find_nothing(execution, state, asked_at, now)
         case Observed(observation=observation, asked_at=asked_at):
             return replies.observe(execution, state, observation, asked_at, now)
         case Missed(asked_at=asked_at):
             return replies.miss(execution, state, asked_at, now)
         case Deleted(deletion=deletion, asked_at=asked_at):
             return replies.delete(execution, state, deletion, asked_at, now)
-        case Faulted(verb=verb, fault=fault):
-            return replies.fail(execution, state, verb, fault, now)
+        case Faulted(verb=verb, fault=fault, asked_at=asked_at):
+            return replies.fail(execution, state, verb, fault, asked_at, now)
         case _:
             assert_never(event)
 

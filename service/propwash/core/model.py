@@ -81,6 +81,9 @@ class Observation:
     links: tuple[Link, ...] = ()
     outputs: Mapping[str, Json] = field(default_factory=dict)
     """For SUCCEEDED: what the job produced."""
+    ask_again_s: float | None = field(default=None, compare=False)
+    """In how many seconds it is worth asking again, where the system tells: an estimate of its own, its Retry-After.
+    The next observation follows it between the traits' floor and ceiling. Not stored, and no change by itself."""
 
 
 class FaultKind(enum.Enum):
@@ -324,6 +327,8 @@ class Execution:
     updated_at: Instant
     failures: tuple[AttemptFailure, ...] = ()
     """The last ten."""
+    hinted_at: Instant = 0.0
+    """The instant for which a completion hint last made a call due; volatile."""
 
     @property
     def phase(self) -> Phase:

@@ -5,6 +5,7 @@ names of connections.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from propwash.core.model import ExecutionUid, RemoteName
@@ -13,6 +14,7 @@ DERIVED = "~"
 """Stands between the name of a configured connection and what tells those apart that are derived from it."""
 OWNER_PATTERN = re.compile(r"[a-z0-9]{1,16}")
 _NAME = re.compile(r"pw-([a-z0-9]{1,16})-([0-9a-hjkmnp-tv-z]{26})-([1-9][0-9]{0,2})")
+_NAME_IN_TEXT = re.compile(rf"(?<![a-z0-9-]){_NAME.pattern}(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,11 @@ def parse_remote_name(name: str) -> ParsedName | None:
     if match is None:
         return None
     return ParsedName(owner=match[1], uid=ExecutionUid(match[2]), attempt=int(match[3]))
+
+
+def remote_names_in(text: str) -> Iterator[str]:
+    """Every remote name in a text, such as an event in which a remote system tells of a job."""
+    return (match[0] for match in _NAME_IN_TEXT.finditer(text))
 
 
 def account_of(connection: str) -> str:

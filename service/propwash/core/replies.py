@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from propwash.core import endings, timing
+from propwash.core import endings, hints, timing
 from propwash.core.events import Deletion, Verb
 from propwash.core.model import (
     Cleaning,
@@ -35,17 +35,19 @@ def confirm(
     state: State,
     meta: bytes,
     observation: Observation,
+    asked_at: Instant,
     now: Instant,
 ) -> Execution:
     settled_at = now + execution.plan.traits.settle_s
     match state:
         case Launching(granted_at=granted_at, has_doubted=has_doubted):
+            poll_at = timing.next_poll_at(execution, granted_at, now, observation.ask_again_s)
             running = Running(
                 granted_at=granted_at,
                 meta=meta,
                 observation=observation,
                 observed_at=now,
-                poll_at=timing.next_poll_at(execution, granted_at, now),
+                poll_at=hints.no_later(execution, poll_at, asked_at, now),
                 settled_at=max(settled_at, state.settled_at),
                 has_doubted=has_doubted,
             )
@@ -66,11 +68,12 @@ def confirm(
             return execution
 
 
-def find_nothing(execution: Execution, state: State, asked_at: Instant) -> Execution:
+def find_nothing(execution: Execution, state: State, asked_at: Instant, now: Instant) -> Execution:
     if not isinstance(state, Launching) or state.create is not CreateStatus.DOUBTFUL:
         return execution
     if not execution.plan.traits.has_unique_names and asked_at < state.settled_at:
-        return execution.with_state(replace(state, not_before=state.settled_at, trouble=None))
+        not_before = hints.no_later(execution, state.settled_at, asked_at, now)
+        return execution.with_state(replace(state, not_before=not_before, trouble=None))
     return execution.with_state(replace(state, create=CreateStatus.SENT))
 
 
@@ -83,6 +86,7 @@ def observe(
         return endings.conclude(execution, state, observation, now)
     if asked_at < state.observed_at:
         return execution
+    poll_at = timing.next_poll_at(execution, state.granted_at, now, observation.ask_again_s)
     if state.observation.phase is RemotePhase.RUNNING:
         observation = replace(observation, phase=RemotePhase.RUNNING)
     if observation == state.observation:
@@ -92,7 +96,7 @@ def observe(
             state,
             observation=observation,
             observed_at=now,
-            poll_at=timing.next_poll_at(execution, state.granted_at, now),
+            poll_at=hints.no_later(execution, poll_at, asked_at, now),
             missing=0,
             trouble=None,
         )
@@ -102,19 +106,17 @@ def observe(
 def miss(execution: Execution, state: State, asked_at: Instant, now: Instant) -> Execution:
     if not isinstance(state, Running):
         return execution
+    poll_at = timing.next_poll_at(execution, state.granted_at, now)
+    poll_at = hints.no_later(execution, poll_at, asked_at, now)
     if asked_at < state.settled_at:
-        return execution.with_state(
-            replace(state, poll_at=timing.next_poll_at(execution, state.granted_at, now))
-        )
+        return execution.with_state(replace(state, poll_at=poll_at))
     missing = state.missing + 1
     if missing >= MISSING_LIMIT:
         message = "the remote system no longer knows the job"
         return endings.end_attempt(
             execution, Outcome(kind=OutcomeKind.FAILED, reason="RESOURCE_LOST", message=message), now
         )
-    return execution.with_state(
-        replace(state, missing=missing, poll_at=timing.next_poll_at(execution, state.granted_at, now))
-    )
+    return execution.with_state(replace(state, missing=missing, poll_at=poll_at))
 
 
 def delete(
@@ -128,6 +130,7 @@ def delete(
     not_before = now + timing.wait_s(execution, "delete", deletes, timing.DELETE_BACKOFF)
     if deletion is not Deletion.PENDING and state.create is not CreateStatus.SENT:
         not_before = max(not_before, state.settled_at)
+    not_before = hints.no_later(execution, not_before, asked_at, now)
     return execution.with_state(replace(state, deletes=deletes, not_before=not_before, trouble=None))
 
 
@@ -149,22 +152,27 @@ def _is_confirmed_gone(execution: Execution, state: Cleaning, deletion: Deletion
             assert_never(deletion)
 
 
-def fail(execution: Execution, state: State, verb: Verb, fault: Fault, now: Instant) -> Execution:
+def fail(
+    execution: Execution, state: State, verb: Verb, fault: Fault, asked_at: Instant, now: Instant
+) -> Execution:
     match verb, state:
         case Verb.CREATE, (Launching(create=CreateStatus.SENT) | Cleaning(create=CreateStatus.SENT)):
             return _fault_of_create(execution, state, fault, now)
         case Verb.FIND, Launching(create=CreateStatus.DOUBTFUL):
             trouble = timing.worsened(state.trouble, fault, now)
             delay_s = timing.wait_s(execution, "find", trouble.count, timing.CREATE_BACKOFF, fault)
-            return execution.with_state(replace(state, trouble=trouble, not_before=now + delay_s))
+            not_before = hints.no_later(execution, now + delay_s, asked_at, now, fault)
+            return execution.with_state(replace(state, trouble=trouble, not_before=not_before))
         case Verb.OBSERVE, Running():
             trouble = timing.worsened(state.trouble, fault, now)
             delay_s = timing.wait_s(execution, "observe", trouble.count, timing.OBSERVE_BACKOFF, fault)
-            return execution.with_state(replace(state, trouble=trouble, poll_at=now + delay_s))
+            poll_at = hints.no_later(execution, now + delay_s, asked_at, now, fault)
+            return execution.with_state(replace(state, trouble=trouble, poll_at=poll_at))
         case Verb.DELETE, Cleaning():
             trouble = timing.worsened(state.trouble, fault, now)
             delay_s = timing.wait_s(execution, "delete", trouble.count, timing.DELETE_BACKOFF, fault)
-            return execution.with_state(replace(state, trouble=trouble, not_before=now + delay_s))
+            not_before = hints.no_later(execution, now + delay_s, asked_at, now, fault)
+            return execution.with_state(replace(state, trouble=trouble, not_before=not_before))
         case _:
             return execution
 

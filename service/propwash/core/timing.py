@@ -66,17 +66,26 @@ def wait_s(
     return max(waits_s, (fault.retry_after_s if fault is not None else None) or 0.0)
 
 
-def next_poll_at(execution: Execution, granted_at: Instant, now: Instant) -> Instant:
-    """Between floor and ceiling, a tenth of the job's age.
+def next_poll_at(
+    execution: Execution, granted_at: Instant, now: Instant, ask_again_s: float | None = None
+) -> Instant:
+    """Between floor and ceiling: what the remote system said (ask_again_s), else a tenth of the job's age.
 
     Jobs that are polled together meet at the multiples of the ceiling, of its half, its quarter and so on: of the
     longest of these that is not longer than the interval. So old and young jobs share instants, and one call.
+    What the remote system said is met from above, in finer steps: asked before its time it would only say so again.
     """
     plan, traits = execution.plan, execution.plan.traits
-    interval_s = min(traits.poll_ceiling_s, max(traits.poll_floor_s, (now - granted_at) / 10.0))
+    wanted_s = (now - granted_at) / 10.0 if ask_again_s is None else ask_again_s
+    interval_s = min(traits.poll_ceiling_s, max(traits.poll_floor_s, wanted_s))
     if not plan.is_polled_together:
         return now + interval_s
     period_s = traits.poll_ceiling_s
+    if ask_again_s is not None:
+        while period_s > interval_s / 16.0:
+            period_s /= 2.0
+        at = math.ceil((now + interval_s) / period_s) * period_s
+        return min(at, now + traits.poll_ceiling_s)
     while period_s > interval_s:
         period_s /= 2.0
     return max(now, math.floor((now + interval_s) / period_s) * period_s)

@@ -25,6 +25,7 @@ from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.decisions import Decisions
 from propwash.engine.dry_run import dry_run
+from propwash.engine.hints import Hints
 from propwash.engine.ids import new_uid
 from propwash.engine.journal import Journal
 from propwash.engine.reconciler import Reconciler
@@ -44,6 +45,7 @@ from propwash.ports import (
     DuplicateOf,
     ExecutionName,
     Handlers,
+    Hearing,
     JobRequest,
     NoSuchExecution,
     NotAccepting,
@@ -71,6 +73,7 @@ class Admission:
         ledger: Ledger,
         table: Table,
         waits: Waits,
+        hints: Hints,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -83,6 +86,7 @@ class Admission:
         self._ledger = ledger
         self._table = table
         self._waits = waits
+        self._hints = hints
         self._is_open = False
 
     def open(self) -> None:
@@ -178,6 +182,11 @@ class Admission:
                 continue
             state = record.execution.state
             return _aborted(record) if isinstance(state, Done) else record
+
+    async def hint(self, targets: Sequence[ExecutionName | str]) -> Sequence[Hearing]:
+        """Have executions asked for soon; see ports.Executions."""
+        self._check_accepting()
+        return await self._hints.hear(targets)
 
     def waits(self, record: Record) -> Wait | None:
         """What an execution waits for now; see ports.Executions."""

@@ -13,6 +13,7 @@ from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.decisions import Decisions
 from propwash.engine.dispatch import Dispatcher
+from propwash.engine.hints import Hints
 from propwash.engine.journal import Journal
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
@@ -132,6 +133,13 @@ class Engine:
                 circuits=circuits,
                 dispatcher=self._dispatcher,
             ),
+            hints=Hints(
+                store=store,
+                table=self._table,
+                reconciler=self._reconciler,
+                observer=self._observer,
+                instrument=instrument,
+            ),
         )
 
     async def start(self) -> None:
@@ -148,7 +156,8 @@ class Engine:
         self._journal.last_seq = await self._store.last_seq()
         self._supervisor.spawn(self._journal.run(), "journal", is_eternal=True)
         self._supervisor.spawn(self._reconciler.timers.run(), "timers", is_eternal=True)
-        self._reconciler.resume()
+        for _ in self._reconciler.resume():
+            await asyncio.sleep(0)
         self._supervisor.spawn(self._sweeper.run(), "sweeper", is_eternal=True)
         self._supervisor.spawn(
             purge_for_ever(

@@ -1,4 +1,7 @@
-"""Batched observation: what is due for one handler and connection goes into one call; answers come back as events."""
+"""Batched observation: what is due for one handler and connection goes into one call; answers come back as events.
+
+Who is asked next is decided when the call may go, and not before: where the budget is short, much has become due since.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,24 @@ from propwash.core.events import Event, Faulted, Missed, Observed, Verb
 from propwash.core.model import Fault, FaultKind, Instant, Observation
 from propwash.engine.budgets import Budget, Budgets, CallClass, Urgency
 from propwash.engine.circuits import Circuit, Circuits, Permit, Source
+from propwash.engine.due import Due
 from propwash.engine.options import EngineOptions
 from propwash.engine.snapshot import Snapshot
 from propwash.engine.supervision import Supervisor
 from propwash.engine.table import Entry
 from propwash.ports import Clock, Handlers, Instrument
 
-TURN = 100
-"""Answers applied before the loop is given a turn."""
+TURN = 20
+"""Answers applied before the loop is given a turn: two milliseconds. A call to the API takes a dozen turns, and while
+ten thousand answers are applied each of them waits so long."""
 
 
 class _Batch:
     """What waits for one handler and connection."""
 
     def __init__(self, clock: Clock, budget: Budget, circuit: Circuit) -> None:
-        self.waiting: dict[Entry, effects.Observe] = {}
-        self.positions = Snapshot(clock, lambda: {entry: place for place, entry in enumerate(self.waiting)})
+        self.waiting = Due()
+        self.order = Snapshot(clock, self.waiting.order)
         self.budget = budget
         self.circuit = circuit
         self.is_active = False
@@ -69,7 +74,7 @@ class Observer:
             budget = self._budgets.of(plan.task_type, plan.connection, CallClass.READ)
             circuit = self._circuits.of(plan.task_type, plan.connection)
             batch = self._batches[key] = _Batch(self._clock, budget, circuit)
-        batch.waiting[entry] = effect
+        batch.waiting.put(entry, effect)
         if not batch.is_active and not self._is_stopped:
             batch.is_active = True
             self._active += 1
@@ -77,13 +82,19 @@ class Observer:
             name = f"observe {key[0]}/{key[1]}"
             self._supervisor.spawn(self._run(key, batch, plan.task_type, plan.connection), name)
 
+    def hasten(self, entry: Entry) -> None:
+        """Let a job that waits to be observed go before others: it was hinted at."""
+        batch = self._batches.get(self._key(entry))
+        if batch is not None:
+            batch.waiting.hasten(entry)
+
     def ahead(self, entry: Entry) -> int | None:
         """How many calls go before the one that observes it; None where it does not wait for any."""
         batch = self._batches.get(self._key(entry))
         if batch is None or entry not in batch.waiting:
             return None
         behind_all = len(batch.waiting) - 1
-        place = min(batch.positions.value().get(entry, behind_all), behind_all)
+        place = min(batch.waiting.place(entry, batch.order.value()), behind_all)
         task_type = entry.execution.plan.task_type
         is_batched = self._handlers.is_batched(task_type)
         return place // self._handlers.batch_size(task_type) if is_batched else place
@@ -135,15 +146,16 @@ class Observer:
         if not is_batched and permit.is_probe:
             size = 1
         asked: list[tuple[Entry, effects.Observe]] = []
-        for entry in list(batch.waiting):
-            if len(asked) == size:
+        while len(asked) < size:
+            taken = batch.waiting.take()
+            if taken is None:
                 break
-            is_due = batch.waiting[entry] in machine.due(entry.execution, now)
-            if is_due and asked and not is_batched and not batch.budget.spare():
-                # One call each: the first has had its turn, and the others go while nobody else waits for theirs.
-                break
-            effect = batch.waiting.pop(entry)
-            if is_due:
+            entry, effect = taken
+            if effect in machine.due(entry.execution, now):
+                if asked and not is_batched and not batch.budget.spare():
+                    # One call each: the first has had its turn, and the others go while nobody else waits for theirs.
+                    batch.waiting.put(entry, effect)
+                    break
                 asked.append((entry, effect))
             else:
                 self._reply(entry, Verb.OBSERVE, None)
@@ -155,7 +167,10 @@ class Observer:
         self._heed(batch, permit, heard, is_batched=is_batched)
         for number, (entry, effect) in enumerate(asked, start=1):
             answer = answers.get(effect.meta, _UNANSWERED)
+            before = entry.execution
             self._reply(entry, Verb.OBSERVE, _event(effect, answer, now))
+            if isinstance(answer, Observation):
+                self._instrument.observed(before, self._clock.now())
             if number % TURN == 0:
                 await asyncio.sleep(0)
 

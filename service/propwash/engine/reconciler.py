@@ -7,7 +7,7 @@ entry with a commit under way waits; its wishes are looked at again when the com
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from propwash.core import machine, timing
 from propwash.core.effects import Effect
@@ -37,6 +37,9 @@ from propwash.ports import (
     Stale,
     Update,
 )
+
+TURN = 50
+"""Executions taken up before the loop is given a turn."""
 
 
 class Fenced(Exception):
@@ -118,12 +121,16 @@ class Reconciler:
         self._journal.append(group, decided)
         self.grant(others)
 
-    def resume(self) -> None:
-        """Go on with what was loaded into the table, oldest first, and grant what room there is."""
-        for entry, loaded in [(entry, entry.execution) for entry in self._table]:
+    def resume(self) -> Iterator[None]:
+        """Go on with what was loaded into the table, oldest first, and grant what room there is; yields now and then,
+        for the loop to have a turn.
+        """
+        for number, (entry, loaded) in enumerate([(entry, entry.execution) for entry in self._table]):
             # What has been granted another's tokens meanwhile wants a create, and has none in flight.
             if entry.execution is loaded:
                 self.apply(entry, Resumed())
+            if number % TURN == TURN - 1:
+                yield
         self.grant(self._ledger.grant_all(self._clock.now()))
 
     def wake(self, uid: ExecutionUid) -> None:

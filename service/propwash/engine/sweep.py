@@ -14,6 +14,8 @@ from propwash.engine.table import Table
 from propwash.ports import Clock, Handlers, Instrument, Store
 from propwash.sdk.handler import ListedJob
 
+TURN = 200
+"""Jobs of a list looked at before the loop is given a turn."""
 _LISTED = "*"
 """In place of an execution: the list is of all."""
 
@@ -95,7 +97,12 @@ class Sweeper:
             return
         self._failing.pop((task_type, connection), None)
         now = self._clock.now()
-        orphans = {job.name: job for job in listed if self._is_orphan(job)}
+        orphans: dict[RemoteName, ListedJob] = {}
+        for number, job in enumerate(listed, start=1):
+            if self._is_orphan(job):
+                orphans[job.name] = job
+            if number % TURN == 0:
+                await asyncio.sleep(0)
         mine = {key for key in self._suspects if key[:2] == (task_type, connection)}
         for key in mine:
             if key[2] not in orphans:

@@ -46,7 +46,7 @@ class Timers:
     def __len__(self) -> int:
         return len(self._due_at)
 
-    async def run(self, *, turn: int = 200) -> None:
+    async def run(self, *, turn: int = 50) -> None:
         """Wake for ever; gives the loop a turn after so many."""
         while True:
             self._earlier.clear()

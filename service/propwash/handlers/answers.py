@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from propwash.sdk import (
 )
 
 HINT_LIMIT = 256
+_LEFT_OUT = object()
 _MESSAGE_LIMIT = 4096
 _LINK_LIMIT = 32
 _DEPTH_LIMIT = 64
@@ -45,33 +47,46 @@ def observation(answer: object) -> Observation:
         raise Nonsense("a failed job without a reason")
     if not isinstance(_as_object(answer.is_retryable), bool):
         raise Nonsense("an is_retryable that is no bool")
+    if answer.ask_again_s is not None and not _is_finite(answer.ask_again_s):
+        raise Nonsense("an ask_again_s that is no finite number of seconds")
     outputs = plain(answer.outputs)
     if not isinstance(outputs, Mapping):
         raise Nonsense("outputs that are no mapping")
     return replace(
         answer,
-        message=short(answer.message, limit=_MESSAGE_LIMIT),
+        message=_short(answer.message),
         links=links(answer.links),
         outputs=outputs,
     )
 
 
-def observations(answer: object, metas: Sequence[bytes]) -> Mapping[bytes, Observation | Fault | None]:
-    """One answer for each meta; a bad one is a fault of that meta alone. Raises Nonsense for what spoils them
-    all.
-    """
+@functools.lru_cache(maxsize=512)
+def _short(message: str) -> str:
+    """Of thousands of jobs that are looked at in one turn of the loop nearly all say the same."""
+    return short(message, limit=_MESSAGE_LIMIT)
+
+
+def batch(answer: object, metas: Sequence[bytes]) -> Mapping[bytes, object]:
+    """What get answered of each meta, not yet looked at; raises Nonsense for what spoils them all."""
     if not isinstance(answer, Mapping):
         raise Nonsense(f"get answered {_kind(answer)} in place of a mapping")
     foreign = set(answer) - set(metas)
     if foreign:
         raise Nonsense(f"get answered {len(foreign)} metas that it was not asked about")
-    return {
-        meta: _one(answer[meta]) if meta in answer else nonsense("get left a meta unanswered")
-        for meta in metas
-    }
+    return {meta: answer.get(meta, _LEFT_OUT) for meta in metas}
+
+
+def of_batch(answer: object) -> Observation | Fault | None:
+    """One answer of a batch; a bad one is a fault of its meta alone."""
+    try:
+        return _one(answer)
+    except Exception as error:  # noqa: BLE001  an answer's own methods may raise anything
+        return nonsense(f"looking at the answer raised {type(error).__name__}")
 
 
 def _one(answer: object) -> Observation | Fault | None:
+    if answer is _LEFT_OUT:
+        return nonsense("get left a meta unanswered")
     if isinstance(answer, NotFound):
         return None
     if isinstance(answer, Verdict):

@@ -24,6 +24,7 @@ from propwash.ports.executions import (
     AlreadyExists,
     Draft,
     Executions,
+    Hearing,
     NoSuchExecution,
     NotAccepting,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "Group",
     "HandlerInfo",
     "Handlers",
+    "Hearing",
     "Hold",
     "Insert",
     "Instrument",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,6 +55,17 @@ class AlreadyExists(Exception):
         self.differences = tuple(differences)
 
 
+class Hearing(enum.Enum):
+    """What became of a completion hint."""
+
+    HEARD = 1
+    """The execution is under way: it is asked for as soon as its pace and the budget allow."""
+    ENDED = 2
+    """There is nothing to do: the execution, or the attempt that the remote name is of, is over."""
+    UNKNOWN = 3
+    """No such execution is here; a remote name may be another installation's."""
+
+
 class NoSuchExecution(Exception):
     """There is no execution of that name."""
 
@@ -89,6 +101,11 @@ class Executions(Protocol):
         """Ask for the end; None where the abort was buried for a name that is not there yet.
 
         Raises NoSuchExecution, AlreadyEnded or NotAccepting. An abort of an aborted execution answers it.
+        """
+
+    async def hint(self, targets: Sequence[ExecutionName | str]) -> Sequence[Hearing]:
+        """Have executions asked for soon, by their names or the remote names of their jobs, and say what became of each
+        hint. A hint ends nothing and stores nothing. No remote system is waited for. Raises NotAccepting.
         """
 
     def waits(self, record: Record) -> Wait | None:

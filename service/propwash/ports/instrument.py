@@ -10,6 +10,7 @@ from propwash.core.events import Event
 from propwash.core.model import (
     Execution,
     Fault,
+    Instant,
 )
 from propwash.core.pool import PoolView
 from propwash.ports.records import ExecutionName
@@ -27,6 +28,12 @@ class Instrument(Protocol):
         effects: Sequence[Effect],
     ) -> None:
         """An execution was created (before and event are None), loaded, or stepped, and the result is durable."""
+
+    def observed(self, before: Execution, at: Instant) -> None:
+        """A remote job was observed: the execution before, and when the answer came."""
+
+    def hinted(self, *, became: str, count: int) -> None:
+        """So many completion hints came, and this became of them: heard, ended or unknown."""
 
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         """A call to a handler ended; code is OK or the fault's kind and reason."""

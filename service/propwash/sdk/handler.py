@@ -184,8 +184,9 @@ class Handler(abc.ABC, Generic[SpecT]):
     ) -> MaybeAsync[Mapping[bytes, Observation | Verdict]]:
         """Observe many jobs in as few calls as the system allows; each meta is a key of the answer.
 
-        A verdict as a value speaks of that job alone; a raised one speaks of the whole call. The default
-        makes the engine call get_one for each, a bounded number at a time.
+        A verdict as a value speaks of that job alone; a raised one of the whole call. The default makes the engine call
+        get_one for each, a bounded number at a time. A job is asked for again after a tenth of its age, or after the
+        observation's ask_again_s where the system itself says when that is worth it, within the traits' poll bounds.
         """
         raise NotBatched
 

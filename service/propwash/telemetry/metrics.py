@@ -30,6 +30,7 @@ from propwash.core.pool import PoolView
 from propwash.ports import ExecutionName
 from propwash.telemetry.lines import log, say
 from propwash.telemetry.pools import PoolMetrics
+from propwash.telemetry.staleness import Staleness
 
 LIVE_PHASES = tuple(phase for phase in Phase if not phase.is_terminal)
 FINAL_PHASES = tuple(phase for phase in Phase if phase.is_terminal)
@@ -48,7 +49,6 @@ class Telemetry:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._now = now
-        self._observed: dict[ExecutionUid, Instant] = {}
         self._cleaning: dict[ExecutionUid, Instant] = {}
         self._seen: dict[str, set[str]] = {}
         ProcessCollector(registry=self.registry)
@@ -77,13 +77,11 @@ class Telemetry:
         )
         self._transitions = self._counter("transitions", "Changes of phase.", "source", "target", "task_type")
         self._retries = self._counter("attempt_retries", "Attempts that another followed.", "task_type")
-        self._gap = self._histogram(
-            "observation_gap_seconds", "Time between two observations of a job.", "task_type", buckets=_SLOW
-        )
+        self._staleness = Staleness(self.registry, now=self._now, bounded=self._bounded)
         staleness = self._gauge(
             "observation_staleness_seconds", "Age of the oldest observation of a live job."
         )
-        staleness.set_function(lambda: self._age(self._observed))
+        staleness.set_function(self._staleness.oldest_s)
         pending = self._gauge("cleanup_pending", "Executions whose remote side is not yet confirmed gone.")
         pending.set_function(lambda: float(len(self._cleaning)))
         oldest = self._gauge("cleanup_oldest_age_seconds", "How long the oldest of these has waited.")
@@ -94,6 +92,7 @@ class Telemetry:
         self._queue_time = self._histogram(
             "workqueue_queue_duration_seconds", "How long work waited.", "lane", buckets=_SLOW
         )
+        self._hints = self._counter("hints", "Completion hints, by what became of them.", "became")
         self._remote = self._counter(
             "remote_requests", "Calls to handlers, by how they ended.", "connection", "method", "code"
         )
@@ -192,7 +191,12 @@ class Telemetry:
             self._say_phase(name, before, event, after)
         if before is not None and after.attempt > before.attempt:
             self._retries.labels(kind).inc()
-        self._track(kind, before, after)
+        self._staleness.track(after)
+        self._track(after)
+
+    def observed(self, before: Execution, at: Instant) -> None:
+        """Part of ports.Instrument."""
+        self._staleness.observed(before, at)
 
     def _move(self, kind: str, old: Phase | None, new: Phase, *, is_new: bool) -> None:
         if old is not None:
@@ -204,20 +208,12 @@ class Telemetry:
         elif old is not None or is_new:
             self._ended.labels(new.name, kind).inc()
 
-    def _track(self, kind: str, before: Execution | None, after: Execution) -> None:
-        uid = after.uid
+    def _track(self, after: Execution) -> None:
         match after.state:
-            case Running(observed_at=observed_at):
-                earlier = before.state if before is not None else None
-                if isinstance(earlier, Running) and observed_at > earlier.observed_at:
-                    self._gap.labels(kind).observe(observed_at - earlier.observed_at)
-                self._observed[uid] = observed_at
             case Cleaning(since=since):
-                self._observed.pop(uid, None)
-                self._cleaning[uid] = since
+                self._cleaning[after.uid] = since
             case _:
-                self._observed.pop(uid, None)
-                self._cleaning.pop(uid, None)
+                self._cleaning.pop(after.uid, None)
 
     def _say_phase(
         self, name: ExecutionName, before: Execution | None, event: Event | None, after: Execution
@@ -241,6 +237,10 @@ class Telemetry:
             case Launching(trouble=trouble) | Running(trouble=trouble) | Cleaning(trouble=trouble) if trouble:
                 fields |= {"reason": trouble.fault.reason, "why": trouble.fault.message}
         say(level, "execution changed phase", fields)
+
+    def hinted(self, *, became: str, count: int) -> None:
+        """Part of ports.Instrument."""
+        self._hints.labels(became).inc(count)
 
     def called(self, *, task_type: str, connection: str, method: str, code: str, seconds: float) -> None:
         """Part of ports.Instrument."""
@@ -307,7 +307,7 @@ class Telemetry:
     def forgot(self, name: ExecutionName, after: Execution) -> None:
         """Part of ports.Instrument."""
         del name
-        self._observed.pop(after.uid, None)
+        self._staleness.forget(after.uid)
         self._cleaning.pop(after.uid, None)
 
     def trouble(self, component: str, message: str, **fields: str) -> None:

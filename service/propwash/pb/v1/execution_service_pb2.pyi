@@ -425,6 +425,56 @@ class AbortExecutionRequest(_message.Message):
 Global___AbortExecutionRequest: _TypeAlias = AbortExecutionRequest  # noqa: Y015
 
 @_typing.final
+class HintExecutionRequest(_message.Message):
+    """See HintExecution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REMOTE_NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name. Either this or remote_name."""
+    remote_name: _builtins.str
+    """The name of the attempt's job in the remote system, pw-{owner}-{uid}-{attempt}: a BigQuery job's id, the name of an
+    EMR step or job run, what a Snowflake query tag holds under "propwash".
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        remote_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "remote_name", b"remote_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HintExecutionRequest: _TypeAlias = HintExecutionRequest  # noqa: Y015
+
+@_typing.final
+class HintExecutionResponse(_message.Message):
+    """See HintExecution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEARD_FIELD_NUMBER: _builtins.int
+    heard: _builtins.bool
+    """Whether the execution is under way and is asked for; false where it, or the attempt of the remote name, is over."""
+    def __init__(
+        self,
+        *,
+        heard: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heard", b"heard"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HintExecutionResponse: _TypeAlias = HintExecutionResponse  # noqa: Y015
+
+@_typing.final
 class StreamLogsRequest(_message.Message):
     """See StreamLogs."""
 

@@ -77,6 +77,11 @@ class ExecutionServiceStub:
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.SerializeToString,
                 response_deserializer=propwash_dot_v1_dot_execution__pb2.Execution.FromString,
                 _registered_method=True)
+        self.HintExecution = channel.unary_unary(
+                '/propwash.v1.ExecutionService/HintExecution',
+                request_serializer=propwash_dot_v1_dot_execution__service__pb2.HintExecutionRequest.SerializeToString,
+                response_deserializer=propwash_dot_v1_dot_execution__service__pb2.HintExecutionResponse.FromString,
+                _registered_method=True)
         self.StreamLogs = channel.unary_stream(
                 '/propwash.v1.ExecutionService/StreamLogs',
                 request_serializer=propwash_dot_v1_dot_execution__service__pb2.StreamLogsRequest.SerializeToString,
@@ -151,6 +156,15 @@ class ExecutionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HintExecution(self, request, context):
+        """Says that an execution's remote job may be over, so that it is asked for soon. It is only a hint: it ends nothing,
+        stores nothing, and waits for no remote system. OK also where there is nothing to do. Where the server has a token
+        for hints, the call carries it as "authorization: Bearer", or comes with a client certificate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamLogs(self, request, context):
         """Streams the remote job's log lines, where its handler offers logs.
         """
@@ -207,6 +221,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.AbortExecution,
                     request_deserializer=propwash_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.FromString,
                     response_serializer=propwash_dot_v1_dot_execution__pb2.Execution.SerializeToString,
+            ),
+            'HintExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.HintExecution,
+                    request_deserializer=propwash_dot_v1_dot_execution__service__pb2.HintExecutionRequest.FromString,
+                    response_serializer=propwash_dot_v1_dot_execution__service__pb2.HintExecutionResponse.SerializeToString,
             ),
             'StreamLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamLogs,
@@ -437,6 +456,33 @@ class ExecutionService:
             '/propwash.v1.ExecutionService/AbortExecution',
             propwash_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.SerializeToString,
             propwash_dot_v1_dot_execution__pb2.Execution.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HintExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/propwash.v1.ExecutionService/HintExecution',
+            propwash_dot_v1_dot_execution__service__pb2.HintExecutionRequest.SerializeToString,
+            propwash_dot_v1_dot_execution__service__pb2.HintExecutionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,11 @@ class ExecutionServiceStub:
     """Answers when the execution is terminal, or when the timeout is over, with its state then."""
     AbortExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.AbortExecutionRequest, _execution_pb2.Execution]
     """Asks for the end of an execution. An OK answer is durable; the end follows when the remote side is confirmed gone."""
+    HintExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.HintExecutionRequest, _execution_service_pb2.HintExecutionResponse]
+    """Says that an execution's remote job may be over, so that it is asked for soon. It is only a hint: it ends nothing,
+    stores nothing, and waits for no remote system. OK also where there is nothing to do. Where the server has a token
+    for hints, the call carries it as "authorization: Bearer", or comes with a client certificate.
+    """
     StreamLogs: _grpc.UnaryStreamMultiCallable[_execution_service_pb2.StreamLogsRequest, _execution_service_pb2.StreamLogsResponse]
     """Streams the remote job's log lines, where its handler offers logs."""
     ReadResults: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ReadResultsRequest, _execution_service_pb2.ReadResultsResponse]
@@ -84,6 +89,11 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Answers when the execution is terminal, or when the timeout is over, with its state then."""
     AbortExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.AbortExecutionRequest, _execution_pb2.Execution]  # type: ignore[assignment]
     """Asks for the end of an execution. An OK answer is durable; the end follows when the remote side is confirmed gone."""
+    HintExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.HintExecutionRequest, _execution_service_pb2.HintExecutionResponse]  # type: ignore[assignment]
+    """Says that an execution's remote job may be over, so that it is asked for soon. It is only a hint: it ends nothing,
+    stores nothing, and waits for no remote system. OK also where there is nothing to do. Where the server has a token
+    for hints, the call carries it as "authorization: Bearer", or comes with a client certificate.
+    """
     StreamLogs: _aio.UnaryStreamMultiCallable[_execution_service_pb2.StreamLogsRequest, _execution_service_pb2.StreamLogsResponse]  # type: ignore[assignment]
     """Streams the remote job's log lines, where its handler offers logs."""
     ReadResults: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ReadResultsRequest, _execution_service_pb2.ReadResultsResponse]  # type: ignore[assignment]
@@ -159,6 +169,17 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.Execution, _abc.Awaitable[_execution_pb2.Execution]]:
         """Asks for the end of an execution. An OK answer is durable; the end follows when the remote side is confirmed gone."""
+
+    @_abc_1.abstractmethod
+    def HintExecution(
+        self,
+        request: _execution_service_pb2.HintExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.HintExecutionResponse, _abc.Awaitable[_execution_service_pb2.HintExecutionResponse]]:
+        """Says that an execution's remote job may be over, so that it is asked for soon. It is only a hint: it ends nothing,
+        stores nothing, and waits for no remote system. OK also where there is nothing to do. Where the server has a token
+        for hints, the call carries it as "authorization: Bearer", or comes with a client certificate.
+        """
 
     @_abc_1.abstractmethod
     def StreamLogs(
