@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from propwash.engine.budgets import Budget
 from propwash.engine.options import RateLimit
 from propwash.engine.supervision import Supervisor
