@@ -214,6 +214,7 @@ class PoolWorld:
     def _crash(self) -> None:
         self.ledger = Ledger(self.specs.values())
         self.ledger.take_up(sorted(self.rows.values(), key=lambda row: _since(row)), self.now)
+        self.ledger.settle()
         self._granted(self.ledger.grant_all(self.now))
 
 

@@ -224,6 +224,7 @@ class World:
         for execution, version in rows:
             self.table.add(Entry(_name(execution), execution, version, None))
         self.ledger.take_up((entry.execution for entry in self.table), self._now)
+        self.ledger.settle()
         self.reconciler = Reconciler(
             clock=self,  # type: ignore[arg-type]  # only now() is used by what is synchronous
             journal=self.disk,  # type: ignore[arg-type]  # only append() is used by the reconciler

@@ -94,11 +94,14 @@ class Ledger:
         A pool that rows name and that is not there any more is taken up as removed.
         """
         for execution in executions:
-            if execution.holds_tokens:
-                plan = execution.plan
+            plan = execution.plan
+            if execution.holds_tokens and plan.claims:
                 self._hold(execution.uid, _Holder(plan.project, plan.domain, merged(plan.claims)), now)
             elif execution.wants_tokens:
                 self._wait(execution, now)
+
+    def settle(self) -> None:
+        """Presume that all has long been held as it is; once, when all rows are taken up."""
         for pool in self._pools.values():
             for account in pool.accounts.values():
                 account.settle()
@@ -106,11 +109,10 @@ class Ledger:
     def request(self, execution: Execution, now: Instant) -> tuple[ExecutionUid, ...]:
         """Wait for what an execution claims; who is granted now."""
         uid, plan = execution.uid, execution.plan
+        if not plan.claims:
+            return (uid,)
         if uid in self._holding or uid in self._waiting:
             return ()
-        if not plan.claims:
-            self._holding[uid] = _Holder(plan.project, plan.domain, ())
-            return (uid,)
         self._wait(execution, now)
         return self._grant(now)
 

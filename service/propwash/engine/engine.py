@@ -26,6 +26,8 @@ from propwash.engine.table import Entry, Table
 from propwash.engine.waits import Waits
 from propwash.ports import Clock, Handlers, Instrument, Store
 
+LOADED_AT_ONCE = 500
+"""Rows that the ledger takes up before the loop is given a turn."""
 POOLS_EVERY_S = 1.0
 """How often the pools are reported."""
 
@@ -152,7 +154,10 @@ class Engine:
                 self._instrument.stepped(record.name, None, None, record.execution, ())
         await self.pools.load()
         rows = sorted((entry.execution for entry in self._table), key=_waiting_since)
-        self._ledger.take_up(rows, self._clock.now())
+        for first in range(0, len(rows), LOADED_AT_ONCE):
+            self._ledger.take_up(rows[first : first + LOADED_AT_ONCE], self._clock.now())
+            await asyncio.sleep(0)
+        self._ledger.settle()
         self._journal.last_seq = await self._store.last_seq()
         self._supervisor.spawn(self._journal.run(), "journal", is_eternal=True)
         self._supervisor.spawn(self._reconciler.timers.run(), "timers", is_eternal=True)
