@@ -12,7 +12,7 @@ Theory of operation. A token bucket whose rate finds by itself what the remote s
   was raised, the rate has trebled within three pauses.
 - A pause is a few seconds, and longer where the rate is low, so that the refused calls stay few among the others.
 - The age grows only while calls wait: what nobody asks for proves nothing, so a quiet time raises no rate.
-- The bucket shrinks with the rate: it never holds more than that share of the configured burst, and a cut empties it.
+- The bucket shrinks with the rate, and to a tenth besides, as long as it is not the configured one; a cut empties it.
 - A storm counts once: answers to calls that were sent before the last cut tell nothing new.
 - Retry-After closes the bucket until then, and it does not fill while it is closed.
 
@@ -38,7 +38,9 @@ FLOOR: Final = 0.1
 """Calls a second that go whatever is answered, to notice that it is over; less only where less is configured."""
 AVERAGE_S: Final = 4.0
 """The time constant of the average of what was borne."""
-_SPARE: Final = 0.1
+BURST_SHARE: Final = 0.1
+"""Of the configured burst, where the rate is not the configured one: who meets a limit had better come evenly."""
+_SPARE: Final = 0.5
 """The share of a bucket up to which calls count as waiting for it: who takes them comes a little late."""
 _SHORTEST_COUNT_S: Final = 0.1
 _WHOLE: Final = 0.999
@@ -90,7 +92,9 @@ class Throttle:
     @property
     def burst(self) -> float:
         """How many calls may go at once after a rest."""
-        return max(1.0, self.configured_burst * self.rate / self.configured_rate)
+        if (rate := self.rate) == self.configured_rate:
+            return self.configured_burst
+        return max(1.0, self.configured_burst * BURST_SHARE * rate / self.configured_rate)
 
     def at_time(self, now: Instant) -> Throttle:
         """The same bucket later: filled, and older where calls have waited for it."""
