@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propwash.core.throttle import BURST_SHARE, DEPTH, FLOOR, LONGEST_PAUSE_S, STEEPEST, Throttle
+from propwash.core.throttle import BURST_SHARE, DEPTH, FLOOR, STEEPEST, Throttle
 
 GAPS = st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 0.5, 2.0, 30.0)), min_size=1, max_size=120)
 CUT = math.exp(-DEPTH)
@@ -81,7 +81,7 @@ def test_a_storm_counts_once() -> None:
     assert throttle.slowed(1.3, sent_at=1.1).rate < 30.0
 
 
-def test_a_cut_goes_a_seventh_below_what_was_borne() -> None:
+def test_a_cut_goes_a_ninth_below_what_was_borne() -> None:
     throttle, now = Throttle.full(rate=1000.0, burst=1000.0, now=0.0), 0.0
     for _ in range(3000):
         now += 1.0 / 80.0
@@ -135,13 +135,13 @@ def test_only_waiting_calls_raise_the_rate() -> None:
     assert used.rate == 100.0
 
 
-def test_it_slows_down_to_a_floor_and_is_back_within_a_minute() -> None:
+def test_it_slows_down_to_a_floor_and_is_back_within_two_minutes() -> None:
     throttle, now = Throttle.full(rate=100.0, burst=5.0, now=0.0), 0.0
     for _ in range(40):
         throttle, now = go(throttle, now)
         throttle = throttle.slowed(now, sent_at=now)
     assert throttle.rate == FLOOR
-    throttle, now = hungry(throttle, now, 60.0)
+    throttle, now = hungry(throttle, now, 120.0)
     assert throttle.rate == 100.0
 
 
@@ -152,8 +152,7 @@ def test_the_rate_stays_near_the_peak_and_then_probes_with_growing_steps() -> No
     for _ in range(4):
         throttle, now = hungry(throttle, now, 3.0)
         rates.append(throttle.rate / cut.peak)
-    assert rates == pytest.approx([0.98, 1.0, 1.02, 1.16], abs=0.01)
-    assert LONGEST_PAUSE_S * 6 <= 60.0
+    assert rates == pytest.approx([0.985, 1.0, 1.015, 1.13], abs=0.01)
 
 
 def test_time_that_stands_still_or_runs_back_changes_nothing() -> None:

@@ -56,7 +56,7 @@ LIMITS = (
     Limit(
         name="requests", per_s=40.0, ms=200, words=lambda times: {"requests_per_s": {"create": 40 * times}}
     ),
-    Limit(name="jobs", per_s=20.0, ms=3000, words=lambda times: {"concurrent_jobs": 60 * times}),
+    Limit(name="jobs", per_s=15.0, ms=3000, words=lambda times: {"concurrent_jobs": 45 * times}),
 )
 
 
