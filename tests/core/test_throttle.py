@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propwash.core.throttle import BURST_SHARE, DEPTH, FLOOR, STEEPEST, Throttle
+from propwash.core.throttle import BURST_SHARE, DEPTH, FLOOR, LEAST_KEPT, Throttle
 
 GAPS = st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 0.5, 2.0, 30.0)), min_size=1, max_size=120)
 CUT = math.exp(-DEPTH)
@@ -74,10 +74,10 @@ def test_retry_after_closes_the_bucket_until_then() -> None:
 
 def test_a_storm_counts_once() -> None:
     throttle = Throttle.full(rate=100.0, burst=50.0, now=0.0).slowed(1.0, sent_at=0.5)
-    assert throttle.rate == pytest.approx(100.0 * STEEPEST * CUT)
+    assert throttle.rate == pytest.approx(100.0 * LEAST_KEPT * CUT)
     for _ in range(30):
         throttle = throttle.slowed(1.2, sent_at=0.9)
-    assert throttle.rate == pytest.approx(100.0 * STEEPEST * CUT, rel=0.02)
+    assert throttle.rate == pytest.approx(100.0 * LEAST_KEPT * CUT, rel=0.02)
     assert throttle.slowed(1.3, sent_at=1.1).rate < 30.0
 
 
@@ -87,7 +87,7 @@ def test_a_cut_goes_a_ninth_below_what_was_borne() -> None:
         now += 1.0 / 80.0
         throttle = throttle.answered(now)
     throttle = throttle.slowed(now, sent_at=now)
-    assert throttle.rate == pytest.approx(1000.0 * STEEPEST * CUT)
+    assert throttle.rate == pytest.approx(1000.0 * LEAST_KEPT * CUT)
     for _ in range(5):
         throttle = throttle.slowed(now + 0.02, sent_at=now + 0.01)
         now += 0.02

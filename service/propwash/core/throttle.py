@@ -7,9 +7,9 @@ Theory of operation. A token bucket whose rate finds by itself what the remote s
   did not refuse. That becomes the ``peak``: no more than the rate that was too high, and no less than half of it.
 - After a cut the rate follows one curve of its age, ``peak * exp(DEPTH * (age / pause - 1) ** 3)``: it begins a
   ninth below the peak, is quickly back just under it, stays there around the age of one pause, and then probes with
-  growing steps, up to STEEPNESS and to the configured rate. Where the limit is where it was, the next cut comes at about two pauses:
-  what the first left of the limit is made good by the second, and a few calls in hundreds are refused. Where the limit
-  was raised, the rate has trebled within four pauses.
+  growing steps, up to STEEPNESS and to the configured rate. Where the limit is where it was, the next cut comes at
+  about two pauses: what the first left of the limit is made good by the second, and a few calls in hundreds are
+  refused. Where the limit was raised, the rate has trebled within four pauses.
 - A pause is a few seconds, and longer where the rate is low, so that the refused calls stay few among the others.
 - The age grows only while calls wait: what nobody asks for proves nothing, so a quiet time raises no rate.
 - The bucket shrinks with the rate, and to a quarter besides, as long as it is not the configured one; a cut empties it.
@@ -31,8 +31,8 @@ DEPTH: Final = 0.12
 """How far a cut goes below the peak: to exp(-DEPTH) of it."""
 STEEPNESS: Final = 0.75
 """The most that the curve's exponent grows in a pause: who has probed too far is told late, by jobs that last."""
-STEEPEST: Final = 0.5
-"""One cut takes away no more than this, however little was borne lately."""
+LEAST_KEPT: Final = 0.5
+"""What one cut leaves of the rate at least, however little was borne lately."""
 SHORTEST_PAUSE_S: Final = 6.0
 LONGEST_PAUSE_S: Final = 10.0
 CALLS_IN_A_PAUSE: Final = 80.0
@@ -142,7 +142,7 @@ class Throttle:
         rate = later.rate
         # Cut again before it was back at the peak, it may have been only unlucky: what was borne lately says so.
         highest = max(rate, later.peak) if later.age_s < later._pause_s else rate
-        peak = max(min(later._borne_per_s(now), highest), rate * STEEPEST, min(FLOOR, rate))
+        peak = max(min(later._borne_per_s(now), highest), rate * LEAST_KEPT, min(FLOOR, rate))
         level = min(later.level, 1.0 if later.closed_until > now else 0.0)
         return replace(later, peak=peak, age_s=0.0, level=level, cut_at=now)
 

@@ -1,7 +1,8 @@
 """Lanes: one queue of remote calls for each handler, connection and verb, behind budget and breaker.
 
-A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a queue, not a task.
-It waits for one turn of the budget for each urgency that it has calls of, and knows the call when the turn has come.
+A lane decides synchronously which call goes next and starts it as a task; what waits is an entry in a queue, and no
+task. The lane waits for one turn of the budget for each urgency that it has calls of; which call that is for is decided
+when the turn has come.
 """
 
 from __future__ import annotations
