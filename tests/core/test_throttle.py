@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propwash.core.throttle import DEPTH, FLOOR, LONGEST_PAUSE_S, STEEPEST, Throttle
+from propwash.core.throttle import BURST_SHARE, DEPTH, FLOOR, LEAST_KEPT, Throttle
 
 GAPS = st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 0.5, 2.0, 30.0)), min_size=1, max_size=120)
 CUT = math.exp(-DEPTH)
@@ -74,20 +74,20 @@ def test_retry_after_closes_the_bucket_until_then() -> None:
 
 def test_a_storm_counts_once() -> None:
     throttle = Throttle.full(rate=100.0, burst=50.0, now=0.0).slowed(1.0, sent_at=0.5)
-    assert throttle.rate == pytest.approx(100.0 * STEEPEST * CUT)
+    assert throttle.rate == pytest.approx(100.0 * LEAST_KEPT * CUT)
     for _ in range(30):
         throttle = throttle.slowed(1.2, sent_at=0.9)
-    assert throttle.rate == pytest.approx(100.0 * STEEPEST * CUT, rel=0.02)
+    assert throttle.rate == pytest.approx(100.0 * LEAST_KEPT * CUT, rel=0.02)
     assert throttle.slowed(1.3, sent_at=1.1).rate < 30.0
 
 
-def test_a_cut_goes_a_seventh_below_what_was_borne() -> None:
+def test_a_cut_goes_a_ninth_below_what_was_borne() -> None:
     throttle, now = Throttle.full(rate=1000.0, burst=1000.0, now=0.0), 0.0
     for _ in range(3000):
         now += 1.0 / 80.0
         throttle = throttle.answered(now)
     throttle = throttle.slowed(now, sent_at=now)
-    assert throttle.rate == pytest.approx(1000.0 * STEEPEST * CUT)
+    assert throttle.rate == pytest.approx(1000.0 * LEAST_KEPT * CUT)
     for _ in range(5):
         throttle = throttle.slowed(now + 0.02, sent_at=now + 0.01)
         now += 0.02
@@ -123,7 +123,7 @@ def test_the_bucket_is_empty_after_a_cut_and_shrinks_with_the_rate() -> None:
         throttle = throttle.slowed(float(second), sent_at=float(second))
         assert throttle.level == 0.0
     rested = throttle.at_time(3600.0)
-    assert rested.level == rested.burst == pytest.approx(rested.rate)
+    assert rested.level == rested.burst == max(1.0, rested.rate * BURST_SHARE)
     assert rested.rate < 10.0
 
 
@@ -135,13 +135,13 @@ def test_only_waiting_calls_raise_the_rate() -> None:
     assert used.rate == 100.0
 
 
-def test_it_slows_down_to_a_floor_and_is_back_within_a_minute() -> None:
+def test_it_slows_down_to_a_floor_and_is_back_within_two_minutes() -> None:
     throttle, now = Throttle.full(rate=100.0, burst=5.0, now=0.0), 0.0
     for _ in range(40):
         throttle, now = go(throttle, now)
         throttle = throttle.slowed(now, sent_at=now)
     assert throttle.rate == FLOOR
-    throttle, now = hungry(throttle, now, 60.0)
+    throttle, now = hungry(throttle, now, 120.0)
     assert throttle.rate == 100.0
 
 
@@ -152,8 +152,7 @@ def test_the_rate_stays_near_the_peak_and_then_probes_with_growing_steps() -> No
     for _ in range(4):
         throttle, now = hungry(throttle, now, 3.0)
         rates.append(throttle.rate / cut.peak)
-    assert rates == pytest.approx([0.98, 1.0, 1.02, 1.16], abs=0.01)
-    assert LONGEST_PAUSE_S * 6 <= 60.0
+    assert rates == pytest.approx([0.985, 1.0, 1.015, 1.13], abs=0.01)
 
 
 def test_time_that_stands_still_or_runs_back_changes_nothing() -> None:

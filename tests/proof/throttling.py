@@ -29,7 +29,7 @@ TENTH = 0.9
 FEW = 0.02
 LEARN_S = 60.0
 MEASURE_S = 30.0
-WARM_S = 8.0
+WARM_S = 10.0
 FIXED_S = 12.0
 SHARES = (0.8, 0.9, 1.0)
 """The fixed rates, of what the sandbox bears."""
@@ -56,7 +56,7 @@ LIMITS = (
     Limit(
         name="requests", per_s=40.0, ms=200, words=lambda times: {"requests_per_s": {"create": 40 * times}}
     ),
-    Limit(name="jobs", per_s=30.0, ms=1000, words=lambda times: {"concurrent_jobs": 30 * times}),
+    Limit(name="jobs", per_s=15.0, ms=3000, words=lambda times: {"concurrent_jobs": 45 * times}),
 )
 
 
@@ -175,9 +175,9 @@ async def loaded(
 
 async def best_fixed(
     scene: Stage, forms: Mapping[str, Form], limit: Limit, *, times: int
-) -> dict[str, dict[float, float]]:
-    """Creates a second by system and rate, each rate being told."""
-    found: dict[str, dict[float, float]] = {system: {} for system in forms}
+) -> dict[str, dict[float, Window]]:
+    """Creates by system and rate, each rate being told."""
+    found: dict[str, dict[float, Window]] = {system: {} for system in forms}
     await scene.admin.set_limits(limit.words(times))
     for share in SHARES:
         rate = share * limit.per_s * times
@@ -185,8 +185,19 @@ async def best_fixed(
         async with loaded(scene, forms, limit, writes_per_s=rate, prefix=prefix) as load:
             await load.measure(WARM_S)
             for system, window in (await load.measure(FIXED_S)).items():
-                found[system][rate] = window.per_s
+                found[system][rate] = window
     return found
+
+
+def best_of(fixed: Mapping[float, Window]) -> float:
+    """The most creates a second of those with few refused, or of all where many were with each."""
+    few = [window.per_s for window in fixed.values() if window.share_refused < FEW]
+    return max(few or [window.per_s for window in fixed.values()])
+
+
+def told(fixed: Mapping[float, Window]) -> dict[str, str]:
+    """Creates a second, and the share that was refused, by rate."""
+    return {f"{rate:g}": f"{one.per_s} ({one.share_refused:.1%} refused)" for rate, one in fixed.items()}
 
 
 async def prove(
@@ -207,7 +218,7 @@ async def prove(
             raised = await load.measure(MEASURE_S)
     is_good = True
     for system in forms:
-        best, new_best = max(before[system].values()), max(after[system].values())
+        best, new_best = best_of(before[system]), best_of(after[system])
         checks = {
             "within a tenth of the best": held[system].per_s >= TENTH * best,
             "few refused after the first minute": held[system].share_refused < FEW,
@@ -219,13 +230,13 @@ async def prove(
                 "limit": limit.name,
                 "bears_per_s": limit.per_s,
                 "configured_per_s": FAR_TOO_FAST,
-                "fixed_per_s": before[system],
+                "fixed_per_s": told(before[system]),
                 "best_fixed_per_s": best,
                 "adaptive_per_s": held[system].per_s,
                 "refused_in_the_first_minute": learnt[system].share_refused,
                 "refused_after_it": held[system].share_refused,
                 "raised_to_per_s": limit.per_s * RAISED,
-                "raised_fixed_per_s": after[system],
+                "raised_fixed_per_s": told(after[system]),
                 "raised_best_fixed_per_s": new_best,
                 "raised_adaptive_per_s": raised[system].per_s,
                 "raised_refused": raised[system].share_refused,

@@ -6,13 +6,13 @@ Theory of operation. A token bucket whose rate finds by itself what the remote s
 - An answer that asks for it is a cut. What the system bore is known then: the average of the calls a second that it
   did not refuse. That becomes the ``peak``: no more than the rate that was too high, and no less than half of it.
 - After a cut the rate follows one curve of its age, ``peak * exp(DEPTH * (age / pause - 1) ** 3)``: it begins a
-  seventh below the peak, is quickly back just under it, stays there around the age of one pause, and then probes with
-  growing steps, up to the configured rate. Where the limit is where it was, the next cut comes at about two pauses:
-  what the first left of the limit is made good by the second, and a few calls in hundreds are refused. Where the limit
-  was raised, the rate has trebled within three pauses.
+  ninth below the peak, is quickly back just under it, stays there around the age of one pause, and then probes with
+  growing steps, up to STEEPNESS and to the configured rate. Where the limit is where it was, the next cut comes at
+  about two pauses: what the first left of the limit is made good by the second, and a few calls in hundreds are
+  refused. Where the limit was raised, the rate has trebled within four pauses.
 - A pause is a few seconds, and longer where the rate is low, so that the refused calls stay few among the others.
 - The age grows only while calls wait: what nobody asks for proves nothing, so a quiet time raises no rate.
-- The bucket shrinks with the rate: it never holds more than that share of the configured burst, and a cut empties it.
+- The bucket shrinks with the rate, and to a quarter besides, as long as it is not the configured one; a cut empties it.
 - A storm counts once: answers to calls that were sent before the last cut tell nothing new.
 - Retry-After closes the bucket until then, and it does not fill while it is closed.
 
@@ -27,10 +27,12 @@ from typing import Final
 
 from propwash.core.model import Instant
 
-DEPTH: Final = 0.15
+DEPTH: Final = 0.12
 """How far a cut goes below the peak: to exp(-DEPTH) of it."""
-STEEPEST: Final = 0.5
-"""One cut takes away no more than this, however little was borne lately."""
+STEEPNESS: Final = 0.75
+"""The most that the curve's exponent grows in a pause: who has probed too far is told late, by jobs that last."""
+LEAST_KEPT: Final = 0.5
+"""What one cut leaves of the rate at least, however little was borne lately."""
 SHORTEST_PAUSE_S: Final = 6.0
 LONGEST_PAUSE_S: Final = 10.0
 CALLS_IN_A_PAUSE: Final = 80.0
@@ -38,12 +40,18 @@ FLOOR: Final = 0.1
 """Calls a second that go whatever is answered, to notice that it is over; less only where less is configured."""
 AVERAGE_S: Final = 4.0
 """The time constant of the average of what was borne."""
-_SPARE: Final = 0.1
+BURST_SHARE: Final = 0.25
+"""Of the configured burst, where the rate is not the configured one: who meets a limit had better come evenly. Less
+would hold back who makes a round of single calls at a time, and takes what has gathered meanwhile.
+"""
+_SPARE: Final = 0.4
 """The share of a bucket up to which calls count as waiting for it: who takes them comes a little late."""
 _SHORTEST_COUNT_S: Final = 0.1
 _WHOLE: Final = 0.999
 """One call, but for the rounding of instants since the epoch: they are a quarter of a microsecond apart."""
 _MOST_EXPONENT: Final = 60.0
+_CURVED: Final = math.sqrt(STEEPNESS / (3.0 * DEPTH))
+"""So many pauses after the peak the curve is as steep as it may be, and goes on straight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +91,18 @@ class Throttle:
     @property
     def rate(self) -> float:
         """Calls a second that may go."""
-        exponent = DEPTH * (self.age_s / self._pause_s - 1.0) ** 3
+        pauses = self.age_s / self._pause_s - 1.0
+        curved = min(pauses, _CURVED)
+        exponent = DEPTH * curved**3 + STEEPNESS * (pauses - curved)
         probed = self.peak * math.exp(min(exponent, _MOST_EXPONENT))
         return min(self.configured_rate, max(probed, FLOOR))
 
     @property
     def burst(self) -> float:
         """How many calls may go at once after a rest."""
-        return max(1.0, self.configured_burst * self.rate / self.configured_rate)
+        if (rate := self.rate) == self.configured_rate:
+            return self.configured_burst
+        return max(1.0, self.configured_burst * BURST_SHARE * rate / self.configured_rate)
 
     def at_time(self, now: Instant) -> Throttle:
         """The same bucket later: filled, and older where calls have waited for it."""
@@ -130,7 +142,7 @@ class Throttle:
         rate = later.rate
         # Cut again before it was back at the peak, it may have been only unlucky: what was borne lately says so.
         highest = max(rate, later.peak) if later.age_s < later._pause_s else rate
-        peak = max(min(later._borne_per_s(now), highest), rate * STEEPEST)
+        peak = max(min(later._borne_per_s(now), highest), rate * LEAST_KEPT, min(FLOOR, rate))
         level = min(later.level, 1.0 if later.closed_until > now else 0.0)
         return replace(later, peak=peak, age_s=0.0, level=level, cut_at=now)
 

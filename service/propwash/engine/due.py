@@ -63,6 +63,11 @@ class Due:
                     return entry, effect
         return None
 
+    @property
+    def has_hinted(self) -> bool:
+        """Whether one of those that wait was hinted at."""
+        return bool(self._ahead)
+
     def order(self) -> Sequence[tuple[Instant, int]]:
         """Those that wait, by when they were last answered and by number, the first to go first."""
         return sorted(item[:2] for item in self._items.values())

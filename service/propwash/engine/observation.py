@@ -118,7 +118,8 @@ class Observer:
         try:
             while batch.waiting and self._may_call():
                 await self._gather(batch)
-                permit = await batch.circuit.turn(batch.budget, Source.OBSERVE, Urgency.OBSERVE)
+                urgency = Urgency.NEW if batch.waiting.has_hinted else Urgency.OBSERVE
+                permit = await batch.circuit.turn(batch.budget, Source.OBSERVE, urgency)
                 if permit is None or not self._may_call():
                     return
                 await self._observe(batch, task_type, connection, permit)
