@@ -2,8 +2,8 @@
 
 Three projects of weights 1, 2 and 3 want more of one pool than there is, on BigQuery at the sandbox, which loses
 answers and fails calls; the server is killed twice, and the capacity is lowered and raised in the middle. The sandbox's
-own ledger says how many jobs were live at once. Prints one JSON object, with ok or not ok for each figure; exits 1 where
-one is not ok. Takes two minutes.
+own ledger says how many jobs were live at once. Prints one JSON object, with ok or not ok for each figure; exits 1
+where one is not ok. Takes two minutes.
 """
 
 from __future__ import annotations
