@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import Execution, Fault, OutcomeKind, Phase, Policy, Traits
+from propwash.core.overload import Measure
 from propwash.engine.engine import Engine
 from propwash.engine.options import EngineOptions
 from propwash.handlers.connections import ConfiguredConnection, Connections
@@ -50,6 +51,9 @@ class EngineLog:
     forgotten: list[str] = field(default_factory=list)
     depths: dict[str, int] = field(default_factory=dict)
     pools: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    refusals: list[tuple[str, int]] = field(default_factory=list)
+    overloads: list[tuple[float, Measure | None]] = field(default_factory=list)
+    """When one began or ended."""
 
     def stepped(
         self,
@@ -82,6 +86,22 @@ class EngineLog:
 
     def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
         self.pools[pool] = (capacity, occupied, waiting)
+
+    def refused(self, *, reason: str, executions: int) -> None:
+        self.refusals.append((reason, executions))
+
+    def load(
+        self,
+        *,
+        active: int,
+        queued: int,
+        lag_s: float,
+        backlog: int,
+        backlog_s: float,
+        overload: Measure | None,
+    ) -> None:
+        if overload is not (self.overloads[-1][1] if self.overloads else None):
+            self.overloads.append((self.clock.now(), overload))
 
     def breaker(
         self,

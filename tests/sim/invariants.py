@@ -84,6 +84,8 @@ class Invariants:
         faults = () if is_ahead else world.ledger.audit(entry.execution for entry in world.table)
         if faults:
             self.fail("ledger is an index", "; ".join(faults))
+        if faults := world.table.census.audit(entry.execution for entry in world.table):
+            self.fail("census is an index", "; ".join(faults))
 
     def _is_lost(self, job: Job) -> bool:
         """Whether only an answer that was lost told of the job, at a system that cannot be asked for it by name: the

@@ -13,14 +13,17 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from propwash.api.reasons import DOMAIN, Reason
+from propwash.core.admission import Full
 from propwash.core.model import Fault
 from propwash.ports import (
     AlreadyEnded,
     AlreadyExists,
     DuplicateOf,
     FieldFault,
+    LimitReached,
     NoSuchExecution,
     NotAccepting,
+    Overloaded,
     Refused,
     StoreError,
 )
@@ -57,8 +60,9 @@ class ApiError(Exception):
         metadata: Mapping[str, str] | None = None,
         retry_after_s: float | None = None,
         resource: str = "",
+        quota: str = "",
     ) -> None:
-        """A reason of the table brings its code and delay; any other needs a code."""
+        """A reason of the table brings its code and delay; any other needs a code. quota is whose is used up."""
         super().__init__(message)
         row = reason.value if isinstance(reason, Reason) else None
         self.reason = reason.name if isinstance(reason, Reason) else reason
@@ -70,6 +74,7 @@ class ApiError(Exception):
             retry_after_s if retry_after_s is not None else (row.retry_after_s if row else None)
         )
         self.resource = resource
+        self.quota = quota
 
 
 def invalid(path: str, message: str, reason: Reason = Reason.FIELD_INVALID, **metadata: str) -> ApiError:
@@ -130,6 +135,22 @@ def from_collision(collision: AlreadyExists, *, at: str = "") -> ApiError:
     )
 
 
+def from_full(
+    reached: LimitReached, *, code: grpc.StatusCode | None = None, retry_after_s: float | None = None
+) -> ApiError:
+    """RESOURCE_EXHAUSTED for a create that a limit of executions keeps out; or another code, and another delay."""
+    full: Full = reached.full
+    numbers = {"limit": str(full.most), "count": str(full.count), "arriving": str(full.arriving)}
+    return ApiError(
+        Reason[full.limit.value],
+        str(reached),
+        code=code,
+        metadata={"project": full.project, **numbers} if full.project else numbers,
+        retry_after_s=full.retry_after_s if retry_after_s is None else retry_after_s,
+        quota=f"projects/{full.project}" if full.project else "server",
+    )
+
+
 def from_port(error: Exception) -> ApiError | None:
     """What an error of the ports means to a client; None where it is not one."""
     match error:
@@ -137,6 +158,19 @@ def from_port(error: Exception) -> ApiError | None:
             return from_refused(error)
         case AlreadyExists():
             return from_collision(error)
+        case LimitReached():
+            return from_full(error)
+        case Overloaded():
+            return ApiError(
+                Reason.SERVER_OVERLOADED,
+                str(error),
+                metadata={
+                    "measure": error.measure.value,
+                    "value": f"{error.value:.3f}",
+                    "limit": f"{error.limit:g}",
+                },
+                retry_after_s=error.retry_after_s,
+            )
         case NotAccepting():
             return ApiError(Reason.NOT_ACCEPTING, str(error) or "the server takes nothing new now")
         case NoSuchExecution():
@@ -175,6 +209,10 @@ def to_status(error: ApiError) -> grpc.Status:
                 resource_type="propwash.dev/Execution", resource_name=error.resource
             )
         )
+    if error.quota:
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=error.quota, description=message)
+        details.append(quota)
     size = sum(detail.ByteSize() for detail in details)
     if error.violations:
         bad = error_details_pb2.BadRequest()

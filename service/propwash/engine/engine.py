@@ -11,6 +11,7 @@ from propwash.engine.admission import Admission
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.dispatch import Dispatcher
+from propwash.engine.intake import Intake
 from propwash.engine.journal import Journal
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
@@ -94,6 +95,9 @@ class Engine:
             budgets=budgets,
             circuits=circuits,
         )
+        self._intake = Intake(
+            clock=clock, journal=self._journal, table=self._table, instrument=instrument, options=options
+        )
         self.executions = Admission(
             clock=clock,
             store=store,
@@ -104,6 +108,7 @@ class Engine:
             reconciler=self._reconciler,
             ledger=self._ledger,
             table=self._table,
+            intake=self._intake,
             waits=Waits(
                 clock=clock,
                 table=self._table,
@@ -136,6 +141,7 @@ class Engine:
             is_eternal=True,
         )
         self._supervisor.spawn(self._report_pools(), "pool report", is_eternal=True)
+        self._supervisor.spawn(self._intake.run(), "intake", is_eternal=True)
         self.executions.open()
 
     async def failed(self) -> None:

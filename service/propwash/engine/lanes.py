@@ -23,6 +23,10 @@ Work: TypeAlias = Callable[[Permit], Coroutine[object, object, None]]
 """Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
 
 
+SLACK = 1000
+"""Withdrawn calls that may stay in a lane, besides as many as wait: while its breaker is open, none has its turn."""
+
+
 class Urgency(enum.IntEnum):
     """Which of two waiting calls goes first."""
 
@@ -43,10 +47,6 @@ class Call:
     queued_at: Instant = field(compare=False)
     start: Callable[[], Work | None] = field(compare=False)
     is_waiting: bool = field(default=True, compare=False)
-
-    def withdraw(self) -> None:
-        """Have nothing done when its turn comes."""
-        self.start = _nothing
 
 
 class Lane:
@@ -75,6 +75,7 @@ class Lane:
         """The turn that the next call has; taken before it is known which call that is."""
         self._concurrency = concurrency
         self._queue: list[Call] = []
+        self._withdrawn = 0
         self._count = 0
         self._positions = Snapshot(clock, self._count_waiting)
         self._running = 0
@@ -90,6 +91,15 @@ class Lane:
         heapq.heappush(self._queue, call)
         self._pump()
         return call
+
+    def withdraw(self, call: Call) -> None:
+        """Take a waiting call back. Its place is freed with others', or when its turn comes."""
+        call.start = _nothing
+        self._withdrawn += 1
+        if self._withdrawn > SLACK and 2 * self._withdrawn > len(self._queue):
+            self._queue = [one for one in self._queue if one.start is not _nothing]
+            heapq.heapify(self._queue)
+            self._withdrawn = 0
 
     def heed(self, permit: Permit, fault: Fault | None, *, execution: str) -> None:
         """Learn from how a call ended: slow down where the remote system asked for it, stop where it is silent."""
@@ -130,6 +140,7 @@ class Lane:
                 break
             call = heapq.heappop(self._queue)
             call.is_waiting = False
+            self._withdrawn -= call.start is _nothing
             work = call.start()
             if work is None:
                 continue

@@ -82,6 +82,7 @@ class Reconciler:
             ):
                 granted = Granted(attempt=entry.execution.attempt)
                 entry.execution, _ = machine.step(entry.execution, granted, now)
+            self._table.moved(entry, now)
         group = tuple(
             Insert(record=Record(name=e.name, request=r.request, execution=e.execution, version=1))
             for e, r in zip(entries, records, strict=True)
@@ -145,6 +146,7 @@ class Reconciler:
             if after is before:
                 continue
             target.execution = after
+            self._table.moved(target, now)
             if machine.is_durable_change(before, after):
                 first.setdefault(after.uid, (target, before, cause))
             for uid in self._moved_tokens(before, after):

@@ -22,8 +22,11 @@ from propwash.ports.executions import (
     AlreadyExists,
     Draft,
     Executions,
+    HeldBy,
+    LimitReached,
     NoSuchExecution,
     NotAccepting,
+    Overloaded,
 )
 from propwash.ports.flyte import NO_SECRETS, FlyteTasks
 from propwash.ports.handlers import Admission, FieldFault, HandlerInfo, Handlers, JobRequest, Refused
@@ -83,13 +86,16 @@ __all__ = [
     "Group",
     "HandlerInfo",
     "Handlers",
+    "HeldBy",
     "Hold",
     "Insert",
     "Instrument",
     "JobRequest",
+    "LimitReached",
     "NoSuchExecution",
     "Not",
     "NotAccepting",
+    "Overloaded",
     "Paused",
     "PoolPlace",
     "Position",

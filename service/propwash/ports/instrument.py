@@ -11,6 +11,7 @@ from propwash.core.model import (
     Execution,
     Fault,
 )
+from propwash.core.overload import Measure
 from propwash.ports.records import ExecutionName
 
 
@@ -47,6 +48,23 @@ class Instrument(Protocol):
 
     def pool(self, *, pool: str, capacity: int, occupied: int, waiting: int) -> None:
         """A pool's occupancy changed."""
+
+    def refused(self, *, reason: str, executions: int) -> None:
+        """So many executions were not let in, together; reason is what the client is told."""
+
+    def load(
+        self,
+        *,
+        active: int,
+        queued: int,
+        lag_s: float,
+        backlog: int,
+        backlog_s: float,
+        overload: Measure | None,
+    ) -> None:
+        """How much there is: executions that are not terminal, and those that queue; the loop's smoothed lag; changes
+        that wait for a commit, and for how long the oldest does; and which of these keeps new work out.
+        """
 
     def breaker(
         self,
