@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from propwash.core.backoff import fraction
 
-_WEIGHT = 0.4
+_WEIGHT = 0.5
 """Of the newest lag in the smoothed one."""
 _OVER = 0.5
 """The part of its limit below which a measure no longer counts."""

@@ -14,7 +14,7 @@ from propwash.engine.options import EngineOptions
 from propwash.engine.table import Table
 from propwash.ports import Clock, Draft, HeldBy, Instrument, LimitReached, Overloaded, Record
 
-BEAT_S = 0.5
+BEAT_S = 1.0
 """How often the loop's lag is felt."""
 OVERLOADED = "SERVER_OVERLOADED"
 _SAID = {
