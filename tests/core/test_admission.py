@@ -128,13 +128,25 @@ def test_the_time_to_retry_follows_how_fast_the_queue_empties() -> None:
     assert LATEST_S / 1.25 <= advised(2.0, 900) <= LATEST_S
 
 
-def test_what_left_long_ago_tells_nothing_any_more() -> None:
-    census = census_of(row(1), row(2), row(3))
-    census.note(row(1, GRANTED), 0.0)
-    found = full(census, {"p": 1}, now=600.0)
+@pytest.mark.parametrize(("stood_still_s", "soonest_s"), [(0.0, 1.0), (2.0, 1.9), (10.0, 8.5), (600.0, 30.0)])
+def test_a_queue_that_stands_still_is_tried_ever_less_often(stood_still_s: float, soonest_s: float) -> None:
+    census = census_of(row(1), row(2))
+    found = full(census, {"p": 1}, now=stood_still_s)
     assert found is not None
     assert found.retry_after_s is not None
-    assert LATEST_S / 1.25 <= found.retry_after_s <= LATEST_S
+    assert soonest_s <= found.retry_after_s <= 1.25 * soonest_s + 0.2
+
+
+def test_a_queue_that_was_empty_for_long_begins_anew() -> None:
+    census = census_of(row(1), row(2))
+    for number in (1, 2):
+        census.note(row(number, ENDED), 1.0)
+    for number in (3, 4):
+        census.note(row(number), 600.0)
+    found = full(census, {"p": 1}, now=601.0)
+    assert found is not None
+    assert found.retry_after_s is not None
+    assert found.retry_after_s <= 1.25
 
 
 def test_those_who_are_turned_away_do_not_come_back_together() -> None:

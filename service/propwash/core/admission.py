@@ -5,7 +5,8 @@ in, and whether it queues, which it does until an attempt is granted what it cla
 as anybody likes, and ``audit`` compares it with the rows.
 
 Who comes in counts as queued, also where nothing would keep it waiting: a project whose queue may have no member takes
-nothing. How long until there is room again is estimated from how many have left lately.
+nothing. How long until there is room again is estimated from how many have left lately. Where none has left since the
+queue began, it is as long again, so that who is turned away again and again comes ever less often.
 """
 
 from __future__ import annotations
@@ -95,12 +96,19 @@ class Flow:
         return replace(self, at=now, level=self._faded(now) + 1.0)
 
     def per_s(self, now: Instant) -> float:
-        """How many leave a second."""
+        """How many leave a second, as if one left now."""
         seen_s = max(now - self.since, SOONEST_S)
-        return self._faded(now) / (_MEMORY_S * (1.0 - math.exp(-seen_s / _MEMORY_S)))
+        return (self._faded(now) + 1.0) / (_MEMORY_S * (1.0 - math.exp(-seen_s / _MEMORY_S)))
+
+    def resumed(self, now: Instant) -> Flow:
+        """After the first has come into what was empty; what is all but forgotten tells nothing of it."""
+        return self if self._faded(now) >= 1.0 else Flow(since=now, at=now)
 
     def _faded(self, now: Instant) -> float:
         return self.level * math.exp(-max(now - self.at, 0.0) / _MEMORY_S)
+
+
+_NO_FLOW = Flow(since=-math.inf, at=-math.inf)
 
 
 def room_for(
@@ -122,8 +130,7 @@ def room_for(
 
 def _retry_after_s(missing: int, leaving_per_s: float, key: str) -> float:
     longest_s = LATEST_S / (1.0 + _JITTER)
-    expected_s = missing / leaving_per_s if leaving_per_s * longest_s > missing else longest_s
-    return max(expected_s, SOONEST_S) * (1.0 + _JITTER * fraction(key))
+    return min(longest_s, max(SOONEST_S, missing / leaving_per_s)) * (1.0 + _JITTER * fraction(key))
 
 
 class Census:
@@ -134,7 +141,7 @@ class Census:
         self._queued: dict[str, set[ExecutionUid]] = {}
         self._left: dict[str, Flow] = {}
         """How many have left each project's queue; the project that was longest without one goes first."""
-        self._ended: Flow | None = None
+        self._ended = _NO_FLOW
         self._all_queued = 0
 
     @property
@@ -156,15 +163,15 @@ class Census:
         uid, project = execution.uid, execution.plan.project
         match execution.state:
             case Queued() | Waiting():
-                self._active.add(uid)
-                self._enqueue(uid, project)
+                self._activate(uid, now)
+                self._enqueue(uid, project, now)
             case Done():
                 self._dequeue(uid, project, now)
                 if uid in self._active:
                     self._active.discard(uid)
-                    self._ended = (self._ended or Flow(since=now, at=now)).plus_one(now)
+                    self._ended = self._ended.plus_one(now)
             case _:
-                self._active.add(uid)
+                self._activate(uid, now)
                 self._dequeue(uid, project, now)
 
     def forget(self, execution: Execution) -> None:
@@ -180,13 +187,12 @@ class Census:
         arriving is how many each project's queue would get, active how many more would be in; see room_for for the key.
         """
         for project, count in arriving.items():
-            left = self._left.get(project)
             found = room_for(
                 Limit.PROJECT_QUEUE,
                 most=limits.max_queued(project),
                 count=self.queued_of(project),
                 arriving=count,
-                leaving_per_s=left.per_s(now) if left is not None else 0.0,
+                leaving_per_s=self._left.get(project, _NO_FLOW).per_s(now),
                 project=project,
                 key=key,
             )
@@ -197,7 +203,7 @@ class Census:
             most=limits.max_active,
             count=self.active,
             arriving=active,
-            leaving_per_s=self._ended.per_s(now) if self._ended is not None else 0.0,
+            leaving_per_s=self._ended.per_s(now),
             key=key,
         )
 
@@ -215,16 +221,26 @@ class Census:
             faults.append(f"queued in all: {self._all_queued} but rows say {rows._queued}")
         return tuple(faults)
 
-    def _enqueue(self, uid: ExecutionUid, project: str) -> None:
-        members = self._queued.setdefault(project, set())
+    def _activate(self, uid: ExecutionUid, now: Instant) -> None:
+        if not self._active:
+            self._ended = self._ended.resumed(now)
+        self._active.add(uid)
+
+    def _enqueue(self, uid: ExecutionUid, project: str, now: Instant) -> None:
+        members = self._queued.get(project)
+        if members is None:
+            members = self._queued[project] = set()
+            self._remember(project, self._left.get(project, _NO_FLOW).resumed(now))
         self._all_queued += uid not in members
         members.add(uid)
 
     def _dequeue(self, uid: ExecutionUid, project: str, now: Instant) -> None:
-        if not self._take_out(uid, project):
-            return
-        flow = self._left.pop(project, None) or Flow(since=now, at=now)
-        self._left[project] = flow.plus_one(now)
+        if self._take_out(uid, project):
+            self._remember(project, self._left.get(project, Flow(since=now, at=now)).plus_one(now))
+
+    def _remember(self, project: str, flow: Flow) -> None:
+        self._left.pop(project, None)
+        self._left[project] = flow
         if len(self._left) > _MOST_FLOWS:
             del self._left[next(iter(self._left))]
 
