@@ -29,6 +29,7 @@ from propwash.core.model import (
     Running,
     State,
 )
+from propwash.core.overload import Measure
 from propwash.ports import ExecutionName, Instrument
 from propwash.telemetry import MAX_LABEL_VALUES, JsonLines, Telemetry, TextLines, configure_logging
 
@@ -207,6 +208,32 @@ def test_promtool_takes_the_exposition(telemetry: Telemetry) -> None:
     assert content_type.startswith("text/plain")
     done = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_what_is_let_in_and_what_is_turned_away(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    for reason in ("PROJECT_QUEUE_FULL", "TOO_MANY_EXECUTIONS", "SERVER_OVERLOADED"):
+        assert value(telemetry, "admissions_refused_total", reason=reason) == 0
+    telemetry.refused(reason="PROJECT_QUEUE_FULL", executions=3)
+    assert value(telemetry, "admissions_refused_total", reason="PROJECT_QUEUE_FULL") == 3
+    with caplog.at_level(logging.INFO):
+        for overload in (None, Measure.LOOP_LAG, Measure.LOOP_LAG, Measure.COMMIT_AGE, None, None):
+            telemetry.load(active=7, queued=4, lag_s=1.5, backlog=20, backlog_s=0.5, overload=overload)
+            shown = {one: value(telemetry, "overloaded", measure=one.value) for one in Measure}
+            assert shown == {one: float(one is overload) for one in Measure}
+    assert [record.message for record in caplog.records] == [
+        "overloaded, new work is turned away",
+        "no longer overloaded",
+    ]
+    assert value(telemetry, "active_executions") == 7
+    assert value(telemetry, "queued_executions") == 4
+    for name, expected in (
+        ("commit_backlog_changes", 20),
+        ("commit_backlog_age_seconds", 0.5),
+        ("loop_lag_smoothed_seconds", 1.5),
+    ):
+        assert value(telemetry, name) == expected
 
 
 def test_openmetrics_is_offered_and_no_name_is_a_label(telemetry: Telemetry) -> None:

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from propwash.api.reasons import DOMAIN, Reason
-from propwash.core.admission import Full
+from propwash.core.admission import Limit
 from propwash.core.model import Fault
 from propwash.ports import (
     AlreadyEnded,
@@ -35,6 +35,10 @@ _REFUSAL_CODES = {
     "CONNECTION_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
 }
 """Of the reasons that the handler host gives, those that are not the request's own fault."""
+_LIMITS = {
+    Limit.PROJECT_QUEUE: Reason.PROJECT_QUEUE_FULL,
+    Limit.ACTIVE: Reason.TOO_MANY_EXECUTIONS,
+}
 _DETAIL_BYTES = 4096
 """A client refuses trailers of more than 8 KiB, and the details travel as base64."""
 
@@ -139,10 +143,10 @@ def from_full(
     reached: LimitReached, *, code: grpc.StatusCode | None = None, retry_after_s: float | None = None
 ) -> ApiError:
     """RESOURCE_EXHAUSTED for a create that a limit of executions keeps out; or another code, and another delay."""
-    full: Full = reached.full
+    full = reached.full
     numbers = {"limit": str(full.most), "count": str(full.count), "arriving": str(full.arriving)}
     return ApiError(
-        Reason[full.limit.value],
+        _LIMITS[full.limit],
         str(reached),
         code=code,
         metadata={"project": full.project, **numbers} if full.project else numbers,
