@@ -221,6 +221,19 @@ def test_an_aborted_name_is_born_though_it_takes_no_place() -> None:
     run(play())
 
 
+def test_what_queues_for_a_pool_holds_no_request_in_memory() -> None:
+    async def play() -> None:
+        async with engine_rig(p=1) as rig:
+            await rig.create("holder", pool="p", duration_s=5.0)
+            await rig.create("behind", pool="p", ending="fail")
+            entry = rig.engine._table.by_name(execution_name("behind"))
+            assert entry is not None
+            assert entry.request is None
+            assert await rig.outcome("behind") is OutcomeKind.FAILED
+
+    run(play())
+
+
 def test_the_census_is_taken_anew_after_a_crash() -> None:
     async def play() -> None:
         async with engine_rig(limits(max_queued_per_project=3), p=1) as rig:

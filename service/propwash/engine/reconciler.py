@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from propwash.core import machine, timing
 from propwash.core.effects import Effect
 from propwash.core.events import Deleted, Event, Granted, Resumed, Ticked, Unsent, Verb
-from propwash.core.model import Cleaning, CreateStatus, Done, Execution, ExecutionUid, Launching, Running
+from propwash.core.model import (
+    Cleaning,
+    CreateStatus,
+    Done,
+    Execution,
+    ExecutionUid,
+    Launching,
+    Running,
+    Waiting,
+)
 from propwash.core.pool import Ledger
 from propwash.engine.journal import Journal
 from propwash.engine.table import Entry, Table
@@ -201,7 +210,8 @@ class Reconciler:
         self, entry: Entry, cause: Event | None, before: Execution | None, after: Execution
     ) -> None:
         entry.pending -= 1
-        if isinstance(after.state, Running):
+        if isinstance(after.state, Running | Waiting):
+            # What queues for a pool may be many, and large: the store gives it back when its turn has come.
             entry.request = None
         effects = () if entry.pending else machine.due(after, self._clock.now())
         self._instrument.stepped(entry.name, before, cause, after, effects)

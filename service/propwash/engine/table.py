@@ -21,7 +21,7 @@ class Entry:
     version: int
     """The stored version when all pending commits are through."""
     request: TaskRequest | None
-    """Kept until the remote job is there; after that the store has it."""
+    """Kept until the remote job is there, but for one that waits for its pools; otherwise the store has it."""
     pending: int = 0
     """Commits under way."""
     is_stored: bool = True
