@@ -1,7 +1,7 @@
 """Overload: how far behind the server is, and whether it takes new work meanwhile.
 
 Three measures tell: how late the loop is (smoothed, as one late turn is none), how many changes wait for their commit,
-and for how long the oldest of them has waited. Any of them above its limit is overload, which lasts until all of them
+and for how long the oldest of them has waited. One of them above its limit is overload, which lasts until all of them
 are below half of theirs, so that it does not come and go with each request.
 """
 
