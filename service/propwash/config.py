@@ -15,7 +15,9 @@ import pydantic
 import yaml
 
 from propwash.api.options import ApiOptions
+from propwash.core.admission import AdmissionLimits
 from propwash.core.model import Claim
+from propwash.core.overload import OverloadLimits
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.handlers.connections import ConfiguredConnection, Scope, conflicts
 from propwash.sdk import CallLimits, Connection, Json, Rate, SecretRef
@@ -79,12 +81,8 @@ class EngineSettings(_Section):
     commit_retry_s: pydantic.PositiveFloat = EngineOptions().commit_retry_s
     concurrency: pydantic.PositiveInt = EngineOptions().concurrency
     reads: LimitSettings = LimitSettings(rate=EngineOptions().reads.rate, burst=EngineOptions().reads.burst)
-    writes: LimitSettings = LimitSettings(
-        rate=EngineOptions().writes.rate, burst=EngineOptions().writes.burst
-    )
-    deletes: LimitSettings = LimitSettings(
-        rate=EngineOptions().deletes.rate, burst=EngineOptions().deletes.burst
-    )
+    writes: LimitSettings = LimitSettings.model_validate(EngineOptions().writes, from_attributes=True)
+    deletes: LimitSettings = LimitSettings.model_validate(EngineOptions().deletes, from_attributes=True)
     breaker_failures: pydantic.PositiveInt = EngineOptions().breaker_failures
     breaker_after_s: pydantic.PositiveFloat = EngineOptions().breaker_after_s
     breaker_executions: pydantic.PositiveInt = EngineOptions().breaker_executions
@@ -96,6 +94,8 @@ class EngineSettings(_Section):
     keep_ended_s: pydantic.PositiveFloat = EngineOptions().keep_ended_s
     keep_changes_s: pydantic.PositiveFloat = EngineOptions().keep_changes_s
     purge_every_s: pydantic.PositiveFloat = EngineOptions().purge_every_s
+    admission: AdmissionLimits = EngineOptions().admission
+    overload: OverloadLimits = EngineOptions().overload
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> EngineSettings:

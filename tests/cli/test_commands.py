@@ -104,6 +104,23 @@ def test_the_worst_end_counts(server: FakeServer) -> None:
     assert run(server, "wait", "a", "b").exit_code == 3
 
 
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_full_queue_is_told_with_the_time_to_try_again(
+    server: FakeServer, tmp_path: Path, is_file: bool
+) -> None:
+    server.world.full_for_s = 42
+    (tmp_path / "jobs.jsonl").write_text('{"task_type": "query", "spec": {"query": "SELECT 1"}}\n')
+    of_file = ("submit", "--from-file", str(tmp_path / "jobs.jsonl"))
+    result = run(server, *of_file) if is_file else submit(server, "a")
+    assert result.exit_code == 7
+    assert result.stderr.startswith(
+        "propwash: PROJECT_QUEUE_FULL: project 'default' has 5 executions in its queue, 5 are allowed; "
+        "try again in 42 s"
+    )
+    result = submit(server, "a", "SELECT 1", "-o", "json")
+    assert json.loads(result.stderr)["error"]["retry_after_s"] == 42
+
+
 def test_submit_many_from_a_file_may_be_run_again(server: FakeServer, tmp_path: Path) -> None:
     file = tmp_path / "jobs.jsonl"
     lines = [

@@ -10,6 +10,7 @@ import yaml
 
 from propwash.config import ConfigError, EngineSettings, load
 from propwash.core.model import Claim
+from propwash.core.overload import OverloadLimits
 from propwash.engine.options import EngineOptions
 
 
@@ -32,6 +33,37 @@ def test_settings_of_the_engine_that_could_not_work_are_told(tmp_path: Path) -> 
     with pytest.raises(ConfigError) as raised:
         load(tmp_path / "p.yaml")
     assert raised.value.faults == ("engine: breaker_longest_s must be at least breaker_first_s, not 20.0",)
+
+
+def test_the_limits_of_executions_reach_the_engine(tmp_path: Path) -> None:
+    admission = {"max_active": 9, "max_queued_per_project": 5, "projects": {"etl": {"max_queued": 0}}}
+    given = {"admission": admission, "overload": {"lag_s": 2, "backlog": 7}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"engine": given}))
+    options = load(tmp_path / "p.yaml").engine.options()
+    assert (options.admission.max_active, options.admission.max_queued("etl")) == (9, 0)
+    assert options.admission.max_queued("other") == 5
+    assert options.overload == OverloadLimits(lag_s=2.0, backlog=7)
+    overrides = {"engine.admission.max_active": 3}
+    assert load(tmp_path / "p.yaml", overrides).engine.options().admission.max_active == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"admission": {"max_active": -1}}, "engine.admission: max_active must not be negative, not -1"),
+        ({"admission": {"most": 1}}, "engine.admission.most: Unexpected keyword argument"),
+        ({"overload": {"lag_s": 0}}, "engine.overload: lag_s must be positive, not 0.0"),
+        (
+            {"admission": {"projects": {"etl": {"max_queued": -1}}}},
+            "engine.admission: projects.etl.max_queued must not be negative, not -1",
+        ),
+    ],
+)
+def test_limits_that_could_not_work_are_told(tmp_path: Path, given: dict[str, object], fault: str) -> None:
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"engine": given}))
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path / "p.yaml")
+    assert raised.value.faults == (fault,)
 
 
 def test_a_connection_may_claim_as_much_as_the_pool_has(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ class World:
     by_request_id: dict[str, str] = field(default_factory=dict)
     changes: list[e.Execution] = field(default_factory=list)
     refusals: deque[grpc.StatusCode] = field(default_factory=deque)
+    full_for_s: int | None = None
+    """Where given, no create is let in, and it is advised to try again after so long."""
     lost_answers: int = 0
     break_watch_after: deque[int] = field(default_factory=deque)
     compacted_before: int = 0
@@ -114,6 +116,10 @@ class Executions(execution_service_pb2_grpc.ExecutionServiceServicer):
             world.calls.append((method, kept))
             world.moved.notify_all()
         world.metadata = {str(key): str(value) for key, value in context.invocation_metadata()}
+        if world.full_for_s is not None and "create" in method:
+            message = "project 'default' has 5 executions in its queue, 5 are allowed"
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            refuse(context, code, "PROJECT_QUEUE_FULL", message, retry_after_s=world.full_for_s)
         if world.refusals:
             context.abort(world.refusals.popleft(), "told to refuse")
 

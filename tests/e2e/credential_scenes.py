@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from propwash.api.translate import standing
 from propwash.core.model import Claim, Execution, Instant, Phase, Policy
+from propwash.core.overload import OverloadLimits
 from propwash.engine.engine import Engine
 from propwash.engine.options import EngineOptions
 from propwash.handlers.connections import ConfiguredConnection, Connections
@@ -29,13 +30,17 @@ from propwash.sdk import Connection, Handler, Plugin
 from propwash.store.memory import MemoryStore
 from propwash_bigquery.credentials import AccessToken
 from propwash_snowflake.key_pair import fingerprint
-from tests.engine.engine_rig import EngineLog
+from tests.engine.engine_log import EngineLog
 from tests.plugins.aws.aws_sandbox_rig import aws_rig
 from tests.plugins.bigquery.bigquery_rig import bigquery_rig
 from tests.plugins.snowflake.snowflake_rig import snowflake_rig
 
 SPEED = 20.0
 LONG = {"sandbox-duration-ms": "10000000"}
+
+
+NEVER_LATE = OverloadLimits(lag_s=1e9, backlog_s=1e9)
+"""On a fast clock every turn of the loop is late."""
 
 
 class FastClock:
@@ -260,7 +265,11 @@ async def running(
     )
     await store.open()
     engine = Engine(
-        clock=clock, store=store, handlers=host, instrument=instrument, options=options or EngineOptions()
+        clock=clock,
+        store=store,
+        handlers=host,
+        instrument=instrument,
+        options=replace(options or EngineOptions(), overload=NEVER_LATE),
     )
     await engine.start()
     try:

@@ -35,7 +35,7 @@ from propwash.web.hints import HintHook
 from propwash.web.server import WebOptions, WebServer
 from tests.api.api_fake_host import Heard
 from tests.api.api_world import LOCAL
-from tests.engine.engine_rig import EngineLog
+from tests.engine.engine_log import EngineLog
 
 OWNER, TOKEN = "hinted", "the-token"
 HOUR_S = 3600.0

@@ -10,12 +10,13 @@ import pytest
 from propwash.core.model import ExecutionUid, Fault, FaultKind
 from propwash.engine.budgets import EVERY, Urgency
 from propwash.engine.circuits import Circuit, Permit, Source
-from propwash.engine.lanes import Lane, Work
+from propwash.engine.lanes import Call, Lane, Work
 from propwash.engine.options import EngineOptions, RateLimit
 from propwash.engine.supervision import Supervisor, TaskDied
 from propwash.engine.timers import Timers
 from tests.engine.budget_rig import supervised_budget
-from tests.engine.engine_rig import EngineLog, settled
+from tests.engine.engine_log import EngineLog
+from tests.engine.engine_rig import settled
 from tests.engine.virtual_time import LoopClock, run
 
 
@@ -160,7 +161,7 @@ class LaneRig:
             concurrency=concurrency,
         )
 
-    def put(self, name: str, urgency: Urgency = Urgency.NEW, *, is_wanted: bool = True) -> None:
+    def put(self, name: str, urgency: Urgency = Urgency.NEW, *, is_wanted: bool = True) -> Call:
         async def call(permit: Permit) -> None:
             assert not permit.is_probe
             self.begun.append((name, round(self.clock.now() - self.start_at, 2)))
@@ -169,7 +170,7 @@ class LaneRig:
         def start() -> Work | None:
             return call if is_wanted else None
 
-        self.lane.put(start, urgency=urgency)
+        return self.lane.put(start, urgency=urgency)
 
 
 def test_a_lane_goes_by_urgency_and_then_by_age() -> None:
@@ -215,6 +216,23 @@ def test_a_lane_makes_so_many_calls_at_once() -> None:
             rig.put(str(number), is_wanted=number != 3)
         await asyncio.sleep(10.0)
         assert [at for _, at in rig.begun] == [0, 0, 0, 1, 1, 1]
+        await rig.supervisor.close()
+
+    run(play())
+
+
+def test_withdrawn_calls_leave_no_garbage_though_none_has_its_turn() -> None:
+    async def play() -> None:
+        rig = LaneRig(concurrency=1)
+        rig.put("first")
+        for number in range(20_000):
+            call = rig.put("kept" if number % 1000 == 0 else "withdrawn")
+            if number % 1000:
+                rig.lane.withdraw(call)
+        assert rig.lane._depth() <= 20 + 1001
+        await asyncio.sleep(100.0)
+        assert [name for name, _ in rig.begun] == ["first", *["kept"] * 20]
+        assert rig.lane._withdrawn == 0
         await rig.supervisor.close()
 
     run(play())

@@ -17,7 +17,8 @@ from propwash.ports import NotAccepting
 from propwash.sdk import CallLimits, Connection, Handler, Observation, Rate
 from propwash.sdk.testing import ToyFault, ToyHandler
 from tests.engine.budget_rig import supervised_budget
-from tests.engine.engine_rig import ENDLESS, EngineLog, draft_of, engine_rig, settled
+from tests.engine.engine_log import EngineLog
+from tests.engine.engine_rig import ENDLESS, draft_of, engine_rig, settled
 from tests.engine.virtual_time import LoopClock, run
 
 DOWN = Fault(kind=FaultKind.UNAVAILABLE, reason="DOWN", message="")

@@ -39,7 +39,7 @@ from propwash_snowflake.desks import Desks
 from tests.api.api_fake_host import Heard
 from tests.e2e import credential_scenes
 from tests.e2e.credential_scenes import FastClock, Rig, Scene
-from tests.engine.engine_rig import EngineLog
+from tests.engine.engine_log import EngineLog
 from tests.flyte.flyte_callers import Flyte, calling, template
 from tests.plugins.bigquery.bigquery_rig import bigquery_rig
 from tests.plugins.snowflake.snowflake_rig import snowflake_rig

@@ -31,8 +31,8 @@ from propwash.store.memory import MemoryStore
 from propwash_upstream import UpstreamHandler
 from tests.api.api_fake_host import Heard
 from tests.api.api_world import LOCAL
-from tests.e2e.credential_scenes import FastClock
-from tests.engine.engine_rig import EngineLog
+from tests.e2e.credential_scenes import NEVER_LATE, FastClock
+from tests.engine.engine_log import EngineLog
 from tests.plugins.upstream.connector_fake import FakeServer, serving
 
 ENDED = (TaskExecution.SUCCEEDED, TaskExecution.FAILED, TaskExecution.ABORTED, TaskExecution.RETRYABLE_FAILED)
@@ -164,7 +164,9 @@ async def propwash(
     )
     store = MemoryStore(owner="upstream1")
     await store.open()
-    engine = Engine(clock=clock, store=store, handlers=host, instrument=log, options=EngineOptions())
+    engine = Engine(
+        clock=clock, store=store, handlers=host, instrument=log, options=EngineOptions(overload=NEVER_LATE)
+    )
     await host.start()
     await engine.start()
     server = ApiServer(

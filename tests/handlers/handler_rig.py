@@ -15,6 +15,7 @@ from propwash.core.effects import Effect
 from propwash.core.events import Event
 from propwash.core.model import Execution, ExecutionUid, Fault, Instant
 from propwash.core.names import remote_name
+from propwash.core.overload import Measure
 from propwash.core.pool import PoolView
 from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
@@ -89,6 +90,21 @@ class Recorder:
 
     def pools(self, views: Sequence[PoolView]) -> None:
         raise AssertionError("the host has no pools")
+
+    def refused(self, *, reason: str, executions: int) -> None:
+        raise AssertionError("the host lets nothing in")
+
+    def load(
+        self,
+        *,
+        active: int,
+        queued: int,
+        lag_s: float,
+        backlog: int,
+        backlog_s: float,
+        overload: Measure | None,
+    ) -> None:
+        raise AssertionError("the host lets nothing in")
 
     def breaker(
         self,

@@ -77,6 +77,8 @@ class Invariants:
         faults = () if is_ahead else world.ledger.audit(entry.execution for entry in world.table)
         if faults:
             self.fail("ledger is an index", "; ".join(faults))
+        if faults := world.table.census.audit(entry.execution for entry in world.table):
+            self.fail("census is an index", "; ".join(faults))
 
     def _check_pools(
         self, rows: Mapping[ExecutionUid, tuple[Execution, int]], live: Mapping[ExecutionUid, Sequence[Job]]

@@ -29,7 +29,7 @@ from propwash.core.model import (
     Running,
     State,
 )
-from propwash.core.pool import PoolView
+from propwash.core.overload import Measure
 from propwash.ports import ExecutionName, Instrument
 from propwash.telemetry import MAX_LABEL_VALUES, JsonLines, Telemetry, TextLines, configure_logging
 
@@ -119,31 +119,6 @@ def test_loaded_executions_and_retries(telemetry: Telemetry) -> None:
     assert value(telemetry, "attempt_retries_total", task_type="query") == 1
 
 
-SLOTS = PoolView(
-    name="slots",
-    capacity=5,
-    occupied=2,
-    lent=1,
-    reserved=0,
-    holders=2,
-    waiting=1,
-    oldest_since=93.0,
-    granted=9,
-    template="",
-    is_removed=False,
-)
-
-
-def test_a_pool_is_told_as_long_as_it_is_there(telemetry: Telemetry) -> None:
-    telemetry.pools([SLOTS, replace(SLOTS, name="other", granted=1)])
-    telemetry.pools([replace(SLOTS, granted=12, oldest_since=None)])
-    assert value(telemetry, "pool_occupied", pool="slots") == 2
-    assert value(telemetry, "pool_lent", pool="slots") == 1
-    assert value(telemetry, "pool_oldest_wait_seconds", pool="slots") == 0
-    assert value(telemetry, "pool_granted_units_total", pool="slots") == 12
-    assert telemetry.registry.get_sample_value("propwash_pool_occupied", {"pool": "other"}) is None
-
-
 def exercise(telemetry: Telemetry) -> None:
     """Call everything once."""
     telemetry.stepped(NAME, None, None, QUEUED, ())
@@ -153,7 +128,7 @@ def exercise(telemetry: Telemetry) -> None:
     telemetry.queued(lane="create", depth=4)
     telemetry.dequeued(lane="create", seconds=0.5)
     telemetry.lagged(0.001)
-    telemetry.pools([SLOTS])
+    telemetry.pools([])
     telemetry.breaker(handler="h", connection="c", is_open=False)
     telemetry.swept(task_type="query", connection="c", listed=9, orphans=2)
     telemetry.trouble("engine", "odd", detail="x")
@@ -172,7 +147,6 @@ def test_the_rest(telemetry: Telemetry) -> None:
     assert value(telemetry, "store_commit_failures_total") == 1
     assert value(telemetry, "workqueue_depth", lane="create") == 4
     assert value(telemetry, "workqueue_queue_duration_seconds_sum", lane="create") == 0.5
-    assert value(telemetry, "pool_occupied", pool="slots") == 2
     assert value(telemetry, "orphans_found_total", task_type="query", connection="c") == 2
     assert value(telemetry, "grpc_requests_total", method="GetExecution", code="OK") == 1
     assert value(telemetry, "grpc_streams", method="WatchExecutions") == 2
@@ -234,6 +208,32 @@ def test_promtool_takes_the_exposition(telemetry: Telemetry) -> None:
     assert content_type.startswith("text/plain")
     done = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_what_is_let_in_and_what_is_turned_away(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    for reason in ("PROJECT_QUEUE_FULL", "TOO_MANY_EXECUTIONS", "SERVER_OVERLOADED"):
+        assert value(telemetry, "admissions_refused_total", reason=reason) == 0
+    telemetry.refused(reason="PROJECT_QUEUE_FULL", executions=3)
+    assert value(telemetry, "admissions_refused_total", reason="PROJECT_QUEUE_FULL") == 3
+    with caplog.at_level(logging.INFO):
+        for overload in (None, Measure.LOOP_LAG, Measure.LOOP_LAG, Measure.COMMIT_AGE, None, None):
+            telemetry.load(active=7, queued=4, lag_s=1.5, backlog=20, backlog_s=0.5, overload=overload)
+            shown = {one: value(telemetry, "overloaded", measure=one.value) for one in Measure}
+            assert shown == {one: float(one is overload) for one in Measure}
+    assert [record.message for record in caplog.records] == [
+        "overloaded, new work is turned away",
+        "no longer overloaded",
+    ]
+    assert value(telemetry, "active_executions") == 7
+    assert value(telemetry, "queued_executions") == 4
+    for name, expected in (
+        ("commit_backlog_changes", 20),
+        ("commit_backlog_age_seconds", 0.5),
+        ("loop_lag_smoothed_seconds", 1.5),
+    ):
+        assert value(telemetry, name) == expected
 
 
 def test_openmetrics_is_offered_and_no_name_is_a_label(telemetry: Telemetry) -> None:

@@ -13,14 +13,17 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from propwash.api.reasons import DOMAIN, Reason
+from propwash.core.admission import Limit
 from propwash.core.model import Fault
 from propwash.ports import (
     AlreadyEnded,
     AlreadyExists,
     DuplicateOf,
     FieldFault,
+    LimitReached,
     NoSuchExecution,
     NotAccepting,
+    Overloaded,
     Refused,
     StoreError,
 )
@@ -32,6 +35,10 @@ _REFUSAL_CODES = {
     "CONNECTION_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
 }
 """Of the reasons that the handler host gives, those that are not the request's own fault."""
+_LIMITS = {
+    Limit.PROJECT_QUEUE: Reason.PROJECT_QUEUE_FULL,
+    Limit.ACTIVE: Reason.TOO_MANY_EXECUTIONS,
+}
 _DETAIL_BYTES = 4096
 """A client refuses trailers of more than 8 KiB, and the details travel as base64."""
 
@@ -58,8 +65,9 @@ class ApiError(Exception):
         retry_after_s: float | None = None,
         resource: str = "",
         resource_type: str = "propwash.dev/Execution",
+        quota: str = "",
     ) -> None:
-        """A reason of the table brings its code and delay; any other needs a code."""
+        """A reason of the table brings its code and delay; any other needs a code. quota is whose is used up."""
         super().__init__(message)
         row = reason.value if isinstance(reason, Reason) else None
         self.reason = reason.name if isinstance(reason, Reason) else reason
@@ -72,6 +80,7 @@ class ApiError(Exception):
         )
         self.resource = resource
         self.resource_type = resource_type
+        self.quota = quota
 
 
 def invalid(path: str, message: str, reason: Reason = Reason.FIELD_INVALID, **metadata: str) -> ApiError:
@@ -132,6 +141,22 @@ def from_collision(collision: AlreadyExists, *, at: str = "") -> ApiError:
     )
 
 
+def from_full(
+    reached: LimitReached, *, code: grpc.StatusCode | None = None, retry_after_s: float | None = None
+) -> ApiError:
+    """RESOURCE_EXHAUSTED for a create that a limit of executions keeps out; or another code, and another delay."""
+    full = reached.full
+    numbers = {"limit": str(full.most), "count": str(full.count), "arriving": str(full.arriving)}
+    return ApiError(
+        _LIMITS[full.limit],
+        str(reached),
+        code=code,
+        metadata={"project": full.project, **numbers} if full.project else numbers,
+        retry_after_s=full.retry_after_s if retry_after_s is None else retry_after_s,
+        quota=f"projects/{full.project}" if full.project else "server",
+    )
+
+
 def from_port(error: Exception) -> ApiError | None:
     """What an error of the ports means to a client; None where it is not one."""
     match error:
@@ -139,6 +164,19 @@ def from_port(error: Exception) -> ApiError | None:
             return from_refused(error)
         case AlreadyExists():
             return from_collision(error)
+        case LimitReached():
+            return from_full(error)
+        case Overloaded():
+            return ApiError(
+                Reason.SERVER_OVERLOADED,
+                str(error),
+                metadata={
+                    "measure": error.measure.value,
+                    "value": f"{error.value:.3f}",
+                    "limit": f"{error.limit:g}",
+                },
+                retry_after_s=error.retry_after_s,
+            )
         case NotAccepting():
             return ApiError(Reason.NOT_ACCEPTING, str(error) or "the server takes nothing new now")
         case NoSuchExecution():
@@ -175,6 +213,10 @@ def to_status(error: ApiError) -> grpc.Status:
         details.append(
             error_details_pb2.ResourceInfo(resource_type=error.resource_type, resource_name=error.resource)
         )
+    if error.quota:
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=error.quota, description=message)
+        details.append(quota)
     size = sum(detail.ByteSize() for detail in details)
     if error.violations:
         bad = error_details_pb2.BadRequest()

@@ -181,7 +181,27 @@ class Reason(enum.Enum):
         "The server is stopping; a watch resumes from its token, a wait may be repeated.",
         1.0,
     )
-    SERVER_OVERLOADED = Row(_UNAVAILABLE, "", "Too many calls are in flight.", 0.5)
+    SERVER_OVERLOADED = Row(
+        _UNAVAILABLE,
+        "",
+        "Too many calls are in flight; or, for a create, the server is behind with its work: metadata.measure is then "
+        "LOOP_LAG, COMMIT_BACKLOG or COMMIT_AGE, metadata.value and metadata.limit say how far, and the time to retry "
+        "is 1 to 2 s.",
+        0.5,
+    )
+    PROJECT_QUEUE_FULL = Row(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "",
+        "The project's queue has no room for all that would come in; metadata has project, limit, count and arriving, "
+        "QuotaFailure the subject projects/PROJECT. The time to retry follows how fast the queue empties, 1 to 60 s, "
+        "and is missing where there can never be room.",
+    )
+    TOO_MANY_EXECUTIONS = Row(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "",
+        "The server has as many executions that are not terminal as it takes; likewise, with the subject server. "
+        "Flyte's protocol is told UNAVAILABLE in place of RESOURCE_EXHAUSTED.",
+    )
     STORE_UNAVAILABLE = Row(_UNAVAILABLE, "", "The store cannot be read or written now.", 1.0)
     TOO_MANY_STREAMS = Row(
         StatusCode.RESOURCE_EXHAUSTED,

@@ -75,6 +75,8 @@ def report(error: ClientError, output: Output) -> None:
     fields = [f"{one.field}: {one.description}" for one in error.violations]
     more = "; ".join(field for field in fields if field not in error.message)
     line = f"propwash: {error}" + (f" ({more})" if more else "")
+    if error.retry_after_s is not None:
+        line += f"; try again in {error.retry_after_s:.3g} s"
     click.echo(one_line(line), err=True)
 
 

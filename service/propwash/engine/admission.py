@@ -10,30 +10,26 @@ from propwash.core.ledger import Ledger
 from propwash.core.model import (
     Done,
     Execution,
-    Instant,
-    Observation,
-    Outcome,
     OutcomeKind,
     Plan,
     Queued,
-    RemotePhase,
-    Running,
 )
 from propwash.core.names import remote_name
 from propwash.core.pool import Overclaimed
+from propwash.engine.births import running, stillborn
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.decisions import Decisions
 from propwash.engine.dry_run import dry_run
 from propwash.engine.hints import Hints
 from propwash.engine.ids import new_uid
+from propwash.engine.intake import Intake
 from propwash.engine.journal import Journal
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.repeats import differences
 from propwash.engine.table import Table
 from propwash.engine.waits import Waits
 from propwash.ports import (
-    AdoptedJob,
     AlreadyEnded,
     AlreadyExists,
     Bury,
@@ -72,6 +68,7 @@ class Admission:
         reconciler: Reconciler,
         ledger: Ledger,
         table: Table,
+        intake: Intake,
         waits: Waits,
         hints: Hints,
     ) -> None:
@@ -85,6 +82,7 @@ class Admission:
         self._reconciler = reconciler
         self._ledger = ledger
         self._table = table
+        self._intake = intake
         self._waits = waits
         self._hints = hints
         self._is_open = False
@@ -105,12 +103,19 @@ class Admission:
     async def create(self, drafts: Sequence[Draft]) -> Sequence[Record]:
         """Accept all drafts in one commit, or none; see ports.Executions."""
         self._check_accepting()
+        self._intake.check_load(drafts)
         records = [self._new_record(draft) for draft in drafts]
         answers: dict[int, Record] = {}
         if len(drafts) > 1:
             await self._answer_repeats(drafts, answers)
         while len(answers) < len(drafts):
             open_indexes = [index for index in range(len(drafts)) if index not in answers]
+            full = self._intake.full([drafts[i] for i in open_indexes], [records[i] for i in open_indexes])
+            if full is not None:
+                # What is there already adds nothing: its repeat is answered, and the others are looked at again.
+                if not await self._answer_what_is_there(drafts, answers):
+                    raise self._intake.refuse(full)
+                continue
             result = await self._insert([records[index] for index in open_indexes])
             match result:
                 case Committed(seqs=seqs):
@@ -118,7 +123,7 @@ class Admission:
                         answers[index] = replace(records[index], version=1, seq=seq)
                 case Duplicate(of=DuplicateOf.TOMBSTONE, message=message):
                     index = open_indexes[result.index]
-                    records[index] = self._stillborn(records[index], message)
+                    records[index] = stillborn(records[index], message)
                 case Duplicate(existing=existing, of=of) if existing is not None:
                     index = open_indexes[result.index]
                     answers[index] = self._repeat_of(index, drafts[index], existing, of)
@@ -129,11 +134,15 @@ class Admission:
     async def validate(self, draft: Draft) -> Record:
         """Check a draft, with a dry run at the remote system, and store nothing; see ports.Executions."""
         self._check_accepting()
+        self._intake.check_load([draft])
         record = self._new_record(draft)
         answers: dict[int, Record] = {}
         await self._answer_repeats([draft], answers)
         if answers:
             return answers[0]
+        full = self._intake.full([draft], [record])
+        if full is not None:
+            raise self._intake.refuse(full)
         plan = record.execution.plan
         await dry_run(
             JobRequest(
@@ -171,12 +180,12 @@ class Admission:
                     return None
                 continue
             if not entry.is_stored:
-                await self._flushed()
+                await self._journal.caught_up()
                 continue
             if not isinstance(entry.execution.state, Done):
                 self._check_accepting()
                 self._reconciler.apply(entry, AbortRequested(message=message))
-            await self._flushed()
+            await self._journal.caught_up()
             (record,) = await self._store.get_by_uid([entry.execution.uid])
             if record is None:
                 continue
@@ -224,17 +233,12 @@ class Admission:
         execution = Execution(
             uid=new_uid(now),
             plan=plan,
-            state=Queued(not_before=now) if draft.adopts is None else _running(draft.adopts, now),
+            state=Queued(not_before=now) if draft.adopts is None else running(draft.adopts, now),
             attempt=1,
             created_at=now,
             updated_at=now,
         )
         return Record(name=draft.name, request=draft.request, execution=execution, version=1)
-
-    def _stillborn(self, record: Record, message: str) -> Record:
-        outcome = Outcome(kind=OutcomeKind.ABORTED, reason="ABORTED", message=message)
-        state = Done(outcome=outcome, ended_at=record.execution.created_at)
-        return replace(record, execution=record.execution.with_state(state))
 
     async def _insert(self, records: Sequence[Record]) -> CommitResult:
         return await self._decisions.of(lambda done: self._reconciler.insert(records, done))
@@ -250,10 +254,20 @@ class Admission:
             await self._decisions.of(lambda done: self._journal.append((), done))
 
     async def _answer_repeats(self, drafts: Sequence[Draft], answers: dict[int, Record]) -> None:
-        there = await self._store.get([draft.name for draft in drafts])
-        for index, (draft, existing) in enumerate(zip(drafts, there, strict=True)):
+        open_indexes = [index for index in range(len(drafts)) if index not in answers]
+        there = await self._store.get([drafts[index].name for index in open_indexes])
+        for index, existing in zip(open_indexes, there, strict=True):
             if existing is not None:
-                answers[index] = self._repeat_of(index, draft, existing, DuplicateOf.NAME)
+                answers[index] = self._repeat_of(index, drafts[index], existing, DuplicateOf.NAME)
+
+    async def _answer_what_is_there(self, drafts: Sequence[Draft], answers: dict[int, Record]) -> bool:
+        """Answer the repeats among what is not answered yet; whether there were any."""
+        there = [self._table.by_name(draft.name) for draft in drafts]
+        if any(entry is not None and not entry.is_stored for entry in there):
+            await self._journal.caught_up()
+        before = len(answers)
+        await self._answer_repeats(drafts, answers)
+        return len(answers) > before
 
     def _repeat_of(self, index: int, draft: Draft, existing: Record, of: DuplicateOf) -> Record:
         mine, theirs = draft.request, existing.request
@@ -265,18 +279,6 @@ class Admission:
         """What was stored: a new execution is stepped before its first commit, so that it is further than Queued."""
         stored = await self._store.get_by_uid([record.execution.uid for record in records])
         return [now or then for now, then in zip(stored, records, strict=True)]
-
-
-def _running(job: AdoptedJob, now: Instant) -> Running:
-    """An adopted job is presumed to run until it is observed, which is due at once."""
-    return Running(
-        granted_at=now,
-        meta=job.meta,
-        observation=Observation(phase=RemotePhase.RUNNING, links=job.links),
-        observed_at=now,
-        poll_at=now,
-        settled_at=now,
-    )
 
 
 def _aborted(record: Record) -> Record:

@@ -72,8 +72,8 @@ class Dispatcher:
         """Take back a create that still waits for its turn; it is not answered any more. Whether there was one."""
         waiting = self._calls.pop((entry, Verb.CREATE), None)
         if waiting is not None:
-            _, call = waiting
-            call.withdraw()
+            lane, call = waiting
+            lane.withdraw(call)
         return waiting is not None
 
     def ahead(self, entry: Entry, verb: Verb) -> int | None:

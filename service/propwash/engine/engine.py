@@ -14,6 +14,7 @@ from propwash.engine.circuits import Circuits
 from propwash.engine.decisions import Decisions
 from propwash.engine.dispatch import Dispatcher
 from propwash.engine.hints import Hints
+from propwash.engine.intake import Intake
 from propwash.engine.journal import Journal
 from propwash.engine.observation import Observer
 from propwash.engine.options import EngineOptions
@@ -24,7 +25,7 @@ from propwash.engine.supervision import Supervisor
 from propwash.engine.sweep import Sweeper
 from propwash.engine.table import Entry, Table
 from propwash.engine.waits import Waits
-from propwash.ports import Clock, Handlers, Instrument, Store
+from propwash.ports import Clock, Handlers, Instrument, NotAccepting, Store
 
 LOADED_AT_ONCE = 500
 """Rows that the ledger takes up before the loop is given a turn."""
@@ -116,6 +117,9 @@ class Engine:
             table=self._table,
             configured=options.pool_specs(),
         )
+        self._intake = Intake(
+            clock=clock, journal=self._journal, table=self._table, instrument=instrument, options=options
+        )
         self.executions = Admission(
             clock=clock,
             store=store,
@@ -127,6 +131,7 @@ class Engine:
             reconciler=self._reconciler,
             ledger=self._ledger,
             table=self._table,
+            intake=self._intake,
             waits=Waits(
                 clock=clock,
                 table=self._table,
@@ -172,6 +177,7 @@ class Engine:
             is_eternal=True,
         )
         self._supervisor.spawn(self._report_pools(), "pool report", is_eternal=True)
+        self._supervisor.spawn(self._intake.run(), "intake", is_eternal=True)
         self.executions.open()
         self.pools.open()
 
@@ -207,6 +213,7 @@ class Engine:
         self.pools.close()
         await self._supervisor.close()
         self._decisions.abandon()
+        self._journal.abandon(NotAccepting("the server stopped before the commit was answered"))
 
     def _perform(self, entry: Entry, effect: Effect) -> None:
         self._dispatcher.perform(entry, effect)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from propwash.core.model import Instant
 from propwash.ports import Clock, CommitResult, Committed, Group, Instrument, Store, StoreUnavailable
 
 LONGEST_RETRY_S = 5.0
@@ -31,6 +32,12 @@ class Journal:
         self._idle = asyncio.Event()
         self._idle.set()
         self._newer: set[asyncio.Future[int]] = set()
+        self._appended = self._decided = 0
+        self._late: set[asyncio.Future[None]] = set()
+        self._waiting_since: Instant | None = None
+        self._trying_since: Instant | None = None
+        self.backlog = 0
+        """Changes that are not decided."""
         self.last_seq = 0
         """The newest committed sequence number."""
         self.is_failing = False
@@ -38,7 +45,11 @@ class Journal:
 
     def append(self, group: Group, done: Callable[[CommitResult], None]) -> None:
         """Have a group stored; done is called in the loop when it is durable or refused."""
+        if not self._waiting:
+            self._waiting_since = self._clock.now()
         self._waiting.append((group, done))
+        self._appended += 1
+        self.backlog += len(group)
         self._arrived.set()
         self._idle.clear()
 
@@ -50,6 +61,31 @@ class Journal:
     def is_idle(self) -> bool:
         """Whether nothing waits."""
         return self._idle.is_set()
+
+    @property
+    def oldest_at(self) -> Instant | None:
+        """Since when the oldest group that is not decided has waited; None where none is."""
+        return self._waiting_since if self._trying_since is None else self._trying_since
+
+    async def caught_up(self) -> None:
+        """Return when all that was appended before this call is decided.
+
+        Who gives up waiting leaves nothing behind, however long the store takes no commits.
+        """
+        goal = self._appended
+        while self._decided < goal:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._late.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._late.discard(waiter)
+
+    def abandon(self, error: Exception) -> None:
+        """Raise the error where somebody still waits to be caught up with."""
+        for waiter in self._late:
+            if not waiter.done():
+                waiter.set_exception(error)
 
     async def newer_than(self, seq: int) -> int:
         """Return the newest sequence number as soon as it is greater than seq."""
@@ -70,11 +106,18 @@ class Journal:
                 await asyncio.sleep(self._gather_s)
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
+            self._trying_since, self._waiting_since = self._waiting_since, None
             results = await self._commit([group for group, _ in batch])
             for (_, done), result in zip(batch, results, strict=True):
                 if isinstance(result, Committed):
                     self.last_seq = max(self.last_seq, *result.seqs, 0)
                 done(result)
+            self._trying_since = None
+            self._decided += len(batch)
+            self.backlog -= sum(len(group) for group, _ in batch)
+            for late in self._late:
+                if not late.done():
+                    late.set_result(None)
             for waiter in self._newer:
                 if not waiter.done():
                     waiter.set_result(self.last_seq)

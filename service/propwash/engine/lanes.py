@@ -24,6 +24,10 @@ Work: TypeAlias = Callable[[Permit], Coroutine[object, object, None]]
 """Makes the call when its task has begun: a task that is cancelled before leaves no coroutine behind."""
 
 
+SLACK = 1000
+"""Withdrawn calls that may stay in a lane, besides as many as wait: while its breaker is open, none has its turn."""
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """A call in a lane."""
@@ -32,10 +36,6 @@ class Call:
     queued_at: Instant
     start: Callable[[], Work | None]
     is_waiting: bool = True
-
-    def withdraw(self) -> None:
-        """Have nothing done when its turn comes."""
-        self.start = _nothing
 
 
 class Lane:
@@ -64,6 +64,7 @@ class Lane:
         """The turns that are waited for."""
         self._concurrency = concurrency
         self._queues: dict[Urgency, deque[Call]] = {urgency: deque() for urgency in Urgency}
+        self._withdrawn = 0
         self._count = 0
         self._positions = Snapshot(clock, self._count_waiting)
         self._running = 0
@@ -78,6 +79,15 @@ class Lane:
         self._queues[urgency].append(call)
         self._pump()
         return call
+
+    def withdraw(self, call: Call) -> None:
+        """Take a waiting call back. Its place is freed with others', or when its turn comes."""
+        call.start = _nothing
+        self._withdrawn += 1
+        if self._withdrawn > SLACK and 2 * self._withdrawn > self._depth():
+            for urgency, queue in self._queues.items():
+                self._queues[urgency] = deque(one for one in queue if one.start is not _nothing)
+            self._withdrawn = 0
 
     def heed(self, permit: Permit, fault: Fault | None, *, execution: str) -> None:
         """Learn from how a call ended: slow down where the remote system asked for it, stop where it is silent."""
@@ -124,6 +134,7 @@ class Lane:
         while queue:
             call = queue.popleft()
             call.is_waiting = False
+            self._withdrawn -= call.start is _nothing
             work = call.start()
             if work is not None:
                 self._instrument.dequeued(lane=self.name, seconds=self._clock.now() - call.queued_at)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from propwash.core.admission import AdmissionLimits
 from propwash.core.breaker import BreakerLimits
+from propwash.core.overload import OverloadLimits
 from propwash.core.pool import PoolSpec
 
 
@@ -58,6 +60,10 @@ class EngineOptions:
     """How long a watcher may be away and still resume without a fresh snapshot."""
     purge_every_s: float = 60.0
     """How often what is too old is purged."""
+    admission: AdmissionLimits = field(default_factory=AdmissionLimits)
+    """How many executions may be in, and how many of one project may queue."""
+    overload: OverloadLimits = field(default_factory=OverloadLimits)
+    """When new work is turned away for a while, as the server is behind with what it has."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

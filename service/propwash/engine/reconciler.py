@@ -22,6 +22,7 @@ from propwash.core.model import (
     Instant,
     Launching,
     Running,
+    Waiting,
 )
 from propwash.engine.journal import Journal
 from propwash.engine.table import Entry, Table
@@ -90,14 +91,14 @@ class Reconciler:
             self._table.add(entry)
         for entry in entries:
             entry.execution, _ = machine.step(entry.execution, Ticked(), now)
-            if not entry.execution.wants_tokens:
-                continue
-            for uid in self._ledger.request(entry.execution, now):
-                if uid == entry.execution.uid:
-                    event = Granted(attempt=entry.execution.attempt)
-                    entry.execution, _ = machine.step(entry.execution, event, now)
-                else:
-                    others.append(uid)
+            if entry.execution.wants_tokens:
+                for uid in self._ledger.request(entry.execution, now):
+                    if uid == entry.execution.uid:
+                        event = Granted(attempt=entry.execution.attempt)
+                        entry.execution, _ = machine.step(entry.execution, event, now)
+                    else:
+                        others.append(uid)
+            self._table.moved(entry, now)
         group = tuple(
             Insert(record=Record(name=e.name, request=r.request, execution=e.execution, version=1))
             for e, r in zip(entries, records, strict=True)
@@ -166,6 +167,7 @@ class Reconciler:
             if after is before:
                 continue
             target.execution = after
+            self._table.moved(target, now)
             if machine.is_durable_change(before, after):
                 first.setdefault(after.uid, (target, before, cause))
             for uid in self._moved_tokens(before, after, now):
@@ -221,7 +223,8 @@ class Reconciler:
         self, entry: Entry, cause: Event | None, before: Execution | None, after: Execution
     ) -> None:
         entry.pending -= 1
-        if isinstance(after.state, Running):
+        if isinstance(after.state, Running | Waiting):
+            # What queues for a pool may be many, and large: the store gives it back when its turn has come.
             entry.request = None
         effects = () if entry.pending else machine.due(after, self._clock.now())
         self._instrument.stepped(entry.name, before, cause, after, effects)

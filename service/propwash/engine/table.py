@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from propwash.core.admission import Census
 from propwash.core.events import Deleted, Event, Verb
-from propwash.core.model import Execution, ExecutionUid
+from propwash.core.model import Execution, ExecutionUid, Instant
 from propwash.ports import ExecutionName, TaskRequest
 
 
@@ -20,7 +21,7 @@ class Entry:
     version: int
     """The stored version when all pending commits are through."""
     request: TaskRequest | None
-    """Kept until the remote job is there; after that the store has it."""
+    """Kept until the remote job is there, but for one that waits for its pools; otherwise the store has it."""
     pending: int = 0
     """Commits under way."""
     is_stored: bool = True
@@ -36,9 +37,10 @@ class Entry:
 
 
 class Table:
-    """Entries by uid and by name."""
+    """Entries by uid and by name, and the census of them."""
 
     def __init__(self) -> None:
+        self.census = Census()
         self._by_uid: dict[ExecutionUid, Entry] = {}
         self._by_name: dict[ExecutionName, Entry] = {}
 
@@ -46,10 +48,17 @@ class Table:
         """Take an entry up."""
         self._by_uid[entry.execution.uid] = entry
         self._by_name.setdefault(entry.name, entry)
+        self.census.note(entry.execution, entry.execution.updated_at)
+
+    def moved(self, entry: Entry, now: Instant) -> None:
+        """An entry that was taken up has another execution value since."""
+        if self._by_uid.get(entry.execution.uid) is entry:
+            self.census.note(entry.execution, now)
 
     def remove(self, entry: Entry) -> None:
         """Forget an entry."""
         self._by_uid.pop(entry.execution.uid, None)
+        self.census.forget(entry.execution)
         if self._by_name.get(entry.name) is entry:
             del self._by_name[entry.name]
 

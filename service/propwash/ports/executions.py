@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from propwash.core.admission import Full
 from propwash.core.model import Link, Policy
+from propwash.core.overload import Measure
 from propwash.ports.commits import (
     DuplicateOf,
 )
@@ -25,6 +27,17 @@ class AdoptedJob:
     links: tuple[Link, ...] = ()
 
 
+class HeldBy(enum.Enum):
+    """Which limits hold for what comes in."""
+
+    ALL = 1
+    """That of its project's queue, and those of the server."""
+    SERVER = 2
+    """Those of the server: its caller would take a full queue for a failure of the task, as Flyte does."""
+    NOTHING = 3
+    """None: it is taken over from another service, which has begun it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An execution that a client asks for."""
@@ -37,6 +50,7 @@ class Draft:
     adopts: AdoptedJob | None = None
     connection: str = ""
     """What the plan has in place of the request's: one that the host derived from it for secrets of this task."""
+    held_by: HeldBy = HeldBy.ALL
 
 
 class AlreadyExists(Exception):
@@ -82,19 +96,40 @@ class NotAccepting(Exception):
     """The engine takes nothing new now: it drains, starts, or its store does not take commits. Safe to repeat."""
 
 
+class Overloaded(NotAccepting):
+    """The engine is behind with its work and takes nothing new until it has caught up. Safe to repeat."""
+
+    def __init__(
+        self, message: str, *, measure: Measure, value: float, limit: float, retry_after_s: float
+    ) -> None:
+        super().__init__(message)
+        self.measure = measure
+        self.value = value
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+
+
+class LimitReached(Exception):
+    """As many executions are there as may be; full says which limit it is, and when to try again."""
+
+    def __init__(self, message: str, full: Full) -> None:
+        super().__init__(message)
+        self.full = full
+
+
 class Executions(Protocol):
     """What the engine offers to the API. Every answer is durable before it is given."""
 
     async def create(self, drafts: Sequence[Draft]) -> Sequence[Record]:
         """Accept all drafts in one commit, or none; a repeat of a request id answers what is there.
 
-        Raises Refused, AlreadyExists or NotAccepting.
+        Raises Refused, AlreadyExists, LimitReached or NotAccepting.
         """
 
     async def validate(self, draft: Draft) -> Record:
         """Check all that create checks, with a dry run at the remote system, and store nothing.
 
-        Raises Refused (also for what the remote system refuses), AlreadyExists or NotAccepting.
+        Raises Refused (also for what the remote system refuses), AlreadyExists, LimitReached or NotAccepting.
         """
 
     async def abort(self, name: ExecutionName, *, message: str, allow_missing: bool) -> Record | None:

@@ -12,6 +12,7 @@ from propwash.core.model import (
     Fault,
     Instant,
 )
+from propwash.core.overload import Measure
 from propwash.core.pool import PoolView
 from propwash.ports.records import ExecutionName
 
@@ -55,6 +56,23 @@ class Instrument(Protocol):
 
     def pools(self, views: Sequence[PoolView]) -> None:
         """How all pools stand, every second or so; one that is not named is not there any more."""
+
+    def refused(self, *, reason: str, executions: int) -> None:
+        """So many executions were not let in, together; reason is what the client is told."""
+
+    def load(
+        self,
+        *,
+        active: int,
+        queued: int,
+        lag_s: float,
+        backlog: int,
+        backlog_s: float,
+        overload: Measure | None,
+    ) -> None:
+        """How much there is: executions that are not terminal, and those that queue; the loop's smoothed lag; changes
+        that wait for a commit, and for how long the oldest does; and which of these keeps new work out.
+        """
 
     def breaker(
         self,

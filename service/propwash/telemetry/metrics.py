@@ -28,6 +28,7 @@ from propwash.core.model import (
 )
 from propwash.core.pool import PoolView
 from propwash.ports import ExecutionName
+from propwash.telemetry.admission import AdmissionMetrics
 from propwash.telemetry.lines import log, say
 from propwash.telemetry.pools import PoolMetrics
 from propwash.telemetry.staleness import Staleness
@@ -41,13 +42,14 @@ _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
-class Telemetry:
+class Telemetry(AdmissionMetrics):
     """Metrics in a registry of its own, and log lines. now is the engine's clock, in UTC seconds."""
 
     def __init__(self, *, now: Callable[[], Instant], version: str, task_types: Iterable[str] = ()) -> None:
         """task_types get their series at once, at zero."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        super().__init__(self.registry)
         self._now = now
         self._cleaning: dict[ExecutionUid, Instant] = {}
         self._seen: dict[str, set[str]] = {}

@@ -15,7 +15,16 @@ from propwash.api.digests import digest_of
 from propwash.api.flyte.keys import ADOPTED_DOMAIN, ADOPTED_PROJECT, Foreign, unknown_meta
 from propwash.core.model import Policy
 from propwash.core.names import account_of
-from propwash.ports import NO_SECRETS, AlreadyExists, Draft, ExecutionName, Executions, FlyteTasks, Store
+from propwash.ports import (
+    NO_SECRETS,
+    AlreadyExists,
+    Draft,
+    ExecutionName,
+    Executions,
+    FlyteTasks,
+    HeldBy,
+    Store,
+)
 from propwash.sdk import Secret, Value
 
 _POLICY = Policy(max_attempts=1)
@@ -51,7 +60,14 @@ class Adopter:
         connection = account_of(request.connection)
         said: list[Value] = [str(name), request.task_type, request.spec, connection]
         stored = replace(request, connection=connection, request_id=name.execution, digest=digest_of(said))
-        draft = Draft(name=name, request=stored, policy=_POLICY, adopts=job, connection=request.connection)
+        draft = Draft(
+            name=name,
+            request=stored,
+            policy=_POLICY,
+            adopts=job,
+            connection=request.connection,
+            held_by=HeldBy.NOTHING,
+        )
         # Two calls about one job may come at once.
         with contextlib.suppress(AlreadyExists):
             await self._executions.create([draft])

@@ -19,6 +19,7 @@ from propwash.ports import (
     Executions,
     NoSuchExecution,
     NotAccepting,
+    Record,
     Store,
     StoreError,
 )
@@ -45,8 +46,15 @@ class Leases:
         if self._lease_s:
             self._asked_at[name] = asyncio.get_running_loop().time()
 
+    def told(self, record: Record) -> None:
+        """Flyte is told of the task now, and asks no more where it is over."""
+        if record.execution.phase.is_terminal:
+            self.end(record.name)
+        else:
+            self.renew(record.name)
+
     def end(self, name: ExecutionName) -> None:
-        """The task is over."""
+        """The task is over, or its end is asked for durably."""
         self._asked_at.pop(name, None)
 
     async def run(self) -> None:

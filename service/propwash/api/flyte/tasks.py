@@ -14,6 +14,7 @@ from flyteidl.core import tasks_pb2
 
 from propwash.api.digests import digest_of
 from propwash.api.errors import ApiError
+from propwash.api.flyte.admission import told_unavailable
 from propwash.api.flyte.adoption import Adopter
 from propwash.api.flyte.interfaces import input_types
 from propwash.api.flyte.keys import (
@@ -44,6 +45,7 @@ from propwash.ports import (
     ExecutionName,
     Executions,
     FlyteTasks,
+    HeldBy,
     NoSuchExecution,
     NotAccepting,
     Record,
@@ -114,7 +116,7 @@ class Tasks:
             if later is not None:
                 raise _too_late()
             # Two of the same may come at once.
-            with contextlib.suppress(AlreadyExists):
+            with contextlib.suppress(AlreadyExists), told_unavailable():
                 await self._executions.create([self._draft(request, key, secrets, within_s=within_s)])
         else:
             # The same output prefix is the same task, whatever else was sent this time.
@@ -136,14 +138,11 @@ class Tasks:
         if record is None:
             raise NoSuchExecution(f"there is no execution {about}")
         self._flyte.renew(record, secrets)
-        if record.execution.phase.is_terminal:
-            self._leases.end(about)
-        else:
-            self._leases.renew(about)
         return agent_pb2.GetTaskResponse(resource=self.resource(record, is_v2=is_v2))
 
     def resource(self, record: Record, *, is_v2: bool) -> agent_pb2.Resource:
-        """What Flyte is told of an execution."""
+        """What Flyte is told of an execution, now."""
+        self._leases.told(record)
         is_good = record.execution.phase is Phase.SUCCEEDED
         return resource(
             record,
@@ -170,6 +169,8 @@ class Tasks:
             if record is not None:
                 self._flyte.renew(record, secrets)
             await self._abort(about, _DELETED)
+            # The abort is durable: that Flyte does not ask any more is no news.
+            self._leases.end(about)
         return agent_pb2.DeleteTaskResponse()
 
     async def about(
@@ -226,6 +227,7 @@ class Tasks:
         return Draft(
             name=name,
             connection=asked.connection,
+            held_by=HeldBy.SERVER,
             request=TaskRequest(
                 task_type=asked.task_type,
                 spec=asked.spec,
@@ -252,6 +254,7 @@ class Tasks:
             if record is not None and not record.execution.phase.is_terminal:
                 self._flyte.renew(record, secrets)
                 await self._abort(record.name, _SUPERSEDED)
+                self._leases.end(record.name)
 
     async def _abort(self, name: ExecutionName, message: str) -> None:
         try:
