@@ -181,6 +181,12 @@ MUTANTS = (
         new="            pool.occupied += 1",
     ),
     Mutant(
+        name="the census is not told of a step",
+        module=reconciler,
+        old="            self._table.moved(target, now)",
+        new="            pass",
+    ),
+    Mutant(
         name="an effect goes out before its commit",
         module=reconciler,
         old="        if entry.pending:\n            return\n        execution = entry.execution",
