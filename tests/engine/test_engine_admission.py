@@ -61,6 +61,10 @@ def test_a_full_queue_takes_nothing_more_until_there_is_room() -> None:
             await rig.abort("e0")
             await rig.engine.executions.create([waiting("late")])
             assert rig.log.refusals == [("PROJECT_QUEUE_FULL", 1)]
+            await rig.until("holder", Phase.RUNNING)
+            await rig.abort("holder")
+            await rig.until("e1", Phase.RUNNING)
+            assert audited(rig) == (4, 3)
 
     run(play())
 
@@ -109,6 +113,7 @@ def test_what_is_there_already_is_answered_at_a_full_queue() -> None:
             await rig.engine.executions.create([waiting("e2")])
             (again,) = await rig.engine.executions.create([waiting("e0")])
             assert again.name.execution == "e0"
+            assert audited(rig) == (4, 3)
             batch = await rig.engine.executions.create([waiting("e1"), waiting("holder")])
             assert [record.name.execution for record in batch] == ["e1", "holder"]
             with pytest.raises(AlreadyExists) as raised:
@@ -220,8 +225,11 @@ def test_an_aborted_name_is_born_though_it_takes_no_place() -> None:
             await rig.abort("a", allow_missing=True)
             (born,) = await rig.engine.executions.create([waiting("a")])
             assert born.execution.phase is Phase.ABORTED
+            (again,) = await rig.engine.executions.create([waiting("a")])
+            assert again == born
             await rig.engine.executions.create([waiting("b")])
             assert audited(rig) == (1, 0)
+            assert rig.engine._intake.full([waiting("a")], [born]) is None
 
     run(play())
 

@@ -77,7 +77,7 @@ def test_a_commit_that_takes_long_turns_new_work_away() -> None:
             # What adopts is in already, elsewhere.
             adopted = replace(draft_of("d"), held_by=HeldBy.NOTHING, adopts=AdoptedJob(meta=b"m"))
             third = asyncio.ensure_future(rig.engine.executions.create([adopted]))
-            await asyncio.wait((first, second, third))
+            await asyncio.gather(first, second, third)
             slow_commits(rig, 0.0)
             await rig.after(1.0)
             await rig.create("c")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from propwash.core.backoff import fraction
 from propwash.core.model import Done, Execution, ExecutionUid, Instant, Queued, Waiting
@@ -93,7 +93,7 @@ class Flow:
 
     def plus_one(self, now: Instant) -> Flow:
         """After one more has left."""
-        return replace(self, at=now, level=self._faded(now) + 1.0)
+        return Flow(since=self.since, at=now, level=self._faded(now) + 1.0)
 
     def per_s(self, now: Instant) -> float:
         """How many leave a second, as if one left now."""
@@ -130,7 +130,8 @@ def room_for(
 
 def _retry_after_s(missing: int, leaving_per_s: float, key: str) -> float:
     longest_s = LATEST_S / (1.0 + _JITTER)
-    return min(longest_s, max(SOONEST_S, missing / leaving_per_s)) * (1.0 + _JITTER * fraction(key))
+    wait_s = missing / leaving_per_s if leaving_per_s > 0.0 else longest_s
+    return min(longest_s, max(SOONEST_S, wait_s)) * (1.0 + _JITTER * fraction(key))
 
 
 class Census:
