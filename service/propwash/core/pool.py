@@ -67,6 +67,10 @@ class Ledger:
             elif execution.wants_tokens:
                 self._wait(execution.uid, claims)
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a pool."""
+        return name in self._pools
+
     def check(self, claims: Sequence[Claim]) -> None:
         """Raise Overclaimed where the claims could never be granted."""
         for claim in merged(claims):

@@ -20,7 +20,7 @@ from propwash.core.model import (
     Running,
 )
 from propwash.core.names import remote_name
-from propwash.core.pool import Ledger, Overclaimed
+from propwash.core.pool import Ledger, Overclaimed, merged
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
 from propwash.engine.dry_run import dry_run
@@ -198,8 +198,10 @@ class Admission:
 
     def _new_record(self, draft: Draft) -> Record:
         admitted = self._handlers.admit(draft.request, project=draft.name.project, domain=draft.name.domain)
+        defaults = (claim for claim in admitted.default_claims if self._ledger.has(claim.pool))
+        claims = merged((*admitted.claims, *defaults))
         try:
-            self._ledger.check(admitted.claims)
+            self._ledger.check(claims)
         except Overclaimed as error:
             raise Refused("CLAIM_TOO_LARGE", str(error)) from error
         now = self._clock.now()
@@ -209,7 +211,7 @@ class Admission:
             project=draft.name.project,
             domain=draft.name.domain,
             hint=admitted.hint,
-            claims=() if draft.adopts else tuple(admitted.claims),
+            claims=() if draft.adopts else claims,
             policy=draft.policy,
             traits=admitted.traits,
             is_polled_together=self._handlers.is_batched(draft.request.task_type),

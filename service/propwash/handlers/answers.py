@@ -22,6 +22,7 @@ from propwash.sdk import (
     ResultPage,
     Verdict,
 )
+from propwash.sdk.pools import POOL_NAME_FORM, is_pool_name
 
 HINT_LIMIT = 256
 _MESSAGE_LIMIT = 4096
@@ -210,8 +211,10 @@ def claims(answer: object) -> tuple[Claim, ...]:
     """The claims; raises Nonsense."""
     checked = []
     for one in _items(answer, "claims"):
-        if not isinstance(one, Claim) or not isinstance(_as_object(one.pool), str) or not one.pool:
+        if not isinstance(one, Claim) or not isinstance(_as_object(one.pool), str):
             raise Nonsense(f"claims answered an item of type {_kind(one)}, or one without a pool")
+        if not is_pool_name(one.pool):
+            raise Nonsense(f"{one.pool!r:.100} is no pool's name: {POOL_NAME_FORM}")
         units: object = one.units
         if isinstance(units, bool) or not isinstance(units, int) or units < 1:
             raise Nonsense(f"a claim of {units!r:.50} units")
