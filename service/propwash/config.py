@@ -15,8 +15,8 @@ import pydantic
 import yaml
 
 from propwash.api.options import ApiOptions
-from propwash.core.model import Claim
 from propwash.engine.options import EngineOptions, RateLimit
+from propwash.handlers import claiming
 from propwash.handlers.connections import ConfiguredConnection, Scope, conflicts
 from propwash.sdk import CallLimits, Connection, Json, Rate
 
@@ -74,7 +74,7 @@ class LimitSettings(_Section):
 class EngineSettings(_Section):
     """The engine; see propwash.engine.options for what each value does. Durations are seconds."""
 
-    pools: dict[str, pydantic.NonNegativeInt] = {}
+    pools: dict[claiming.PoolPattern, pydantic.NonNegativeInt] = {}
     gather_s: pydantic.PositiveFloat = EngineOptions().gather_s
     commit_retry_s: pydantic.PositiveFloat = EngineOptions().commit_retry_s
     concurrency: pydantic.PositiveInt = EngineOptions().concurrency
@@ -165,9 +165,12 @@ class ConnectionSettings(_Section):
     settle_s: float | None = pydantic.Field(default=None, ge=0, le=3600)
     """How long after a create was sent the remote system may still apply it, or still not show it: seconds; the
     handler's own where not given. Until then no second create is sent after a lost answer."""
-
-    claims: dict[str, pydantic.PositiveInt] = {}
-    """Units by pool that every execution on it holds while its job may run, besides what its handler claims."""
+    default_claims: bool = True
+    """Whether what its handler claims of pools holds, where there are such pools."""
+    claims: dict[claiming.PoolName, claiming.Units] = {}
+    """Units by pool that executions on it hold while their job may run: a number, or an expression on the request."""
+    claim_rules: tuple[claiming.ClaimRuleSettings, ...] = ()
+    """Claims of which the pool depends on the request, too."""
 
     def connection(self, name: str) -> ConfiguredConnection:
         """The same as the handler host takes it."""
@@ -183,7 +186,9 @@ class ConnectionSettings(_Section):
             only_for=tuple(one.scope() for one in self.only_for),
             limits=self.limits.limits(),
             settle_s=self.settle_s,
-            claims=tuple(Claim(pool=pool, units=units) for pool, units in self.claims.items()),
+            claims=claiming.fixed_claims(self.claims),
+            claim_rules=claiming.claim_rules(self.claims, self.claim_rules),
+            has_default_claims=self.default_claims,
             takes_flyte_secrets=self.takes_flyte_secrets,
         )
 
@@ -296,5 +301,5 @@ def _put(raw: dict[str, object], keys: list[str], value: object) -> None:
 def _line(fault: dict[str, object]) -> str:
     location = fault["loc"]
     assert isinstance(location, tuple)
-    where = ".".join(str(part) for part in location) or "configuration"
+    where = ".".join(str(part) for part in location if part != "[key]") or "configuration"
     return f"{where}: {str(fault['msg']).removeprefix('Value error, ')}"

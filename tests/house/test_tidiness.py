@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_WITH_A_REASON = {
+    "service/propwash/config.py": "every setting of the file, in one place",
     "service/propwash/core/model.py": "the vocabulary of the core, in one place",
     "service/propwash/telemetry/metrics.py": "every metric and log field, in one file",
 }

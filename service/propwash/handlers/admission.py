@@ -11,6 +11,7 @@ from typing import TypeVar
 from propwash.core.model import Claim, Link, RemoteName, Traits
 from propwash.handlers import answers, specs
 from propwash.handlers.checking import about_traits, overrides
+from propwash.handlers.claiming import claimed
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import Nonsense, short
 from propwash.handlers.registry import Registry, Served
@@ -59,12 +60,24 @@ class Admitter:
         """Validate a request of this project and domain; raises Refused."""
         served = self.served(request.task_type)
         connection = self._connections.pick(served.plugin, request.connection, project=project, domain=domain)
+        configured = self._connections.named(served.plugin, connection.name)
         spec = self.parse(served, request)
+        facts = {
+            "spec": spec,
+            "inputs": request.inputs,
+            "labels": request.labels,
+            "project": project,
+            "domain": domain,
+            "connection": connection.name,
+            "task_type": request.task_type,
+        }
         return Admission(
             connection=connection.name,
             traits=self._traits(served, request, connection),
-            claims=self._connections.named(served.plugin, connection.name).claims,
-            default_claims=self._default_claims(served, request, connection, spec),
+            claims=(*configured.claims, *claimed(configured.claim_rules, facts)),
+            default_claims=self._default_claims(served, request, connection, spec)
+            if configured.has_default_claims
+            else (),
             hint=self._hint(served, request, connection, spec),
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from propwash.core.model import Claim
 from propwash.core.names import DERIVED, account_of
+from propwash.handlers.claiming import ClaimRule
 from propwash.ports import FieldFault, Refused
 from propwash.sdk import CallLimits, Connection, LocalSecrets, SecretReader
 
@@ -44,6 +45,10 @@ class ConfiguredConnection:
     """Goes before the handler's own."""
     claims: tuple[Claim, ...] = ()
     """What every execution on it takes of pools, besides what its handler claims; one for each pool."""
+    claim_rules: tuple[ClaimRule, ...] = ()
+    """What an execution takes besides, by what it asks for."""
+    has_default_claims: bool = True
+    """Whether what the handler claims holds."""
     takes_flyte_secrets: bool = True
     """Whether tasks that come with secrets of their own run with those in place of the connection's credentials."""
 
@@ -79,11 +84,17 @@ def conflicts(
             if scope and one.only_for and not any(_holds(only, scope) for only in one.only_for):
                 found.append(f"connection {name} is the default for {scope}, which may not use it")
         for claim in one.claims if pools is not None else ():
-            there = (pools or {}).get(claim.pool, 0)
+            there = _capacity(pools or {}, claim.pool)
             if claim.units > there:
                 short = f"{claim.units} of pool {claim.pool}, of which engine.pools has {there}"
                 found.append(f"connection {name} claims {short}")
     return found
+
+
+def _capacity(pools: Mapping[str, int], name: str) -> int:
+    """That of the pool, or of the longest template that its name begins as."""
+    templates = [one for one in pools if one.endswith("*") and name.startswith(one[:-1])]
+    return pools[name] if name in pools else pools[max(templates, key=len)] if templates else 0
 
 
 def _holds(outer: Scope, inner: Scope) -> bool:

@@ -17,9 +17,9 @@ _DIGEST_CHARS = 16
 
 
 def pool_name(*parts: str) -> str:
-    """The name of a pool from its parts: any character besides letters, digits and . _ ~ - is percent-encoded as UTF-8.
+    """The name of a pool from its parts; what is no letter, digit or . _ ~ - is percent-encoded, as UTF-8.
 
-    What would be longer than 200 characters is cut, and ends in ~ and 16 hexadecimal digits of the SHA-256 of the whole.
+    A name that would be longer than 200 characters is cut, and ends in ~ and 16 digits of the SHA-256 of the whole.
     Raises ValueError where there is no part, or an empty one.
     """
     if not parts or not all(parts):
