@@ -38,6 +38,7 @@ from propwash.sdk import Plugin
 from propwash.sdk.testing import ToyHandler, ToySystem
 from propwash.store.sqlite import SqliteStore
 from propwash.telemetry import Telemetry
+from tests.bench.admissions import admissions, admissions_by_expression
 from tests.bench.flyte_calls import flyte_creates, flyte_gets
 
 RUNS = 3
@@ -169,6 +170,8 @@ def main() -> None:
         queue_counts,
         store_commits,
         engine_runs,
+        admissions,
+        admissions_by_expression,
         flyte_creates,
         flyte_gets,
     ]

@@ -213,6 +213,15 @@ async def test_what_a_connection_claims_goes_beside_what_its_handler_claims() ->
         assert rig.admit(task(connection="plain")).claims == ()
 
 
+async def test_what_its_handler_claims_is_left_out_where_the_connection_says_so() -> None:
+    plain = toys("plain", claims=(Claim(pool="slots"),))
+    connections = [plain, replace(plain, connection=Connection(name="bare"), has_default_claims=False)]
+    async with hosting(ToyHandler(ToySystem()), connections=connections) as rig:
+        for name, defaults in (("plain", (Claim(pool="heavy"),)), ("bare", ())):
+            admitted = rig.admit(task(connection=name, pool="heavy"))
+            assert (admitted.claims, admitted.default_claims) == ((Claim(pool="slots"),), defaults)
+
+
 async def test_the_settle_time_is_the_connections_then_the_handlers() -> None:
     connections = [toys("slow", settle_s=7.5), toys("plain")]
     async with hosting(ToyHandler(ToySystem()), connections=connections) as rig:
