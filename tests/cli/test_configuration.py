@@ -78,7 +78,9 @@ def test_expressions_are_shown_as_they_were_written(tmp_path: Path) -> None:
         "claims": {"gpu": "spec.gpus * 2"},
         "claim_rules": [{"pool": "'p'", "units": 2, "when": "domain == 'prod'"}],
     }
-    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"connections": {"night": connection}}))
+    (tmp_path / "p.yaml").write_text(
+        yaml.safe_dump({"engine": {"pools": {"*": 4}}, "connections": {"night": connection}})
+    )
     shown = load(tmp_path / "p.yaml").model_dump(mode="json")["connections"]["night"]
     assert shown["claims"] == connection["claims"]
     assert shown["claim_rules"] == connection["claim_rules"]

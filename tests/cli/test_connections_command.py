@@ -126,6 +126,7 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
         ),
         day=look_out(""),
     )
+    shell.add_pools(gpu=4)
     listed = json.loads(shell.run("connections", "list", "-o", "json").stdout)
     night = next(one for one in listed if one["name"] == "night")
     assert night == {

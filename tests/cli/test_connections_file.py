@@ -52,6 +52,10 @@ from tests.cli.connections_shell import PLUGIN, TOKEN, Shell
             "connections.a.claims.slots: column 1: there is no variable 'spek'; there are: connection, domain, inputs",
         ),
         (
+            {"a": {"claims": {"gpu": "spec.gpus * 2"}}},
+            "connections: connection a claims of pool gpu, which engine.pools does not have",
+        ),
+        (
             {"a": {"claims": {"sl ots": 1}}},
             "connections.a.claims.sl ots: must be a pool's name: 1 to 200 of letters, digits and . _ ~ - %",
         ),

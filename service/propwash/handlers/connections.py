@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from propwash.core.model import Claim
@@ -83,18 +83,28 @@ def conflicts(
                 found.append(f"plugin {one.plugin} has two default connections{where}: {other}, {name}")
             if scope and one.only_for and not any(_holds(only, scope) for only in one.only_for):
                 found.append(f"connection {name} is the default for {scope}, which may not use it")
-        for claim in one.claims if pools is not None else ():
-            there = _capacity(pools or {}, claim.pool)
-            if claim.units > there:
-                short = f"{claim.units} of pool {claim.pool}, of which engine.pools has {there}"
-                found.append(f"connection {name} claims {short}")
+        if pools is not None:
+            found += _beyond(one, pools)
     return found
 
 
-def _capacity(pools: Mapping[str, int], name: str) -> int:
+def _beyond(one: ConfiguredConnection, pools: Mapping[str, int]) -> Iterator[str]:
+    """What it claims of pools that are not there, or are smaller."""
+    name = one.connection.name
+    for claim in one.claims:
+        there = _capacity(pools, claim.pool) or 0
+        if claim.units > there:
+            short = f"{claim.units} of pool {claim.pool}, of which engine.pools has {there}"
+            yield f"connection {name} claims {short}"
+    for rule in one.claim_rules:
+        if isinstance(rule.pool, str) and _capacity(pools, rule.pool) is None:
+            yield f"connection {name} claims of pool {rule.pool}, which engine.pools does not have"
+
+
+def _capacity(pools: Mapping[str, int], name: str) -> int | None:
     """That of the pool, or of the longest template that its name begins as."""
     templates = [one for one in pools if one.endswith("*") and name.startswith(one[:-1])]
-    return pools[name] if name in pools else pools[max(templates, key=len)] if templates else 0
+    return pools.get(name, pools[max(templates, key=len)] if templates else None)
 
 
 def _holds(outer: Scope, inner: Scope) -> bool:
