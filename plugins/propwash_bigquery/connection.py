@@ -14,6 +14,7 @@ PUBLIC_ENDPOINT = "https://bigquery.googleapis.com"
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 OTHER_CREDENTIALS = ("credentials_file", "access_token", "impersonate", "quota_project")
 """The settings of credentials that are not given as JSON, and of whom they act as and pay with."""
+_MULTI_REGIONS = frozenset({"EU", "US"})
 _PATH = "/bigquery/v2"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -103,6 +104,11 @@ def settings_of(connection: Connection) -> BigQuerySettings:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         said = "; ".join(f"settings.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in faults)
     raise SettingsError(f"connection {connection.name}: {said}")
+
+
+def location_of(location: str) -> str:
+    """A location as Google writes it, since case does not count: multi-regions in upper case, regions in lower."""
+    return location.upper() if location.upper() in _MULTI_REGIONS else location.lower()
 
 
 def base_url(connection: Connection, settings: BigQuerySettings) -> str:

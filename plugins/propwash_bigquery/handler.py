@@ -63,6 +63,10 @@ class BigQueryHandler(BigQueryJobHandler[BigQuerySpec]):
             made["queryParameters"] = parameters
         return made
 
+    def queue_of(self, spec: BigQuerySpec) -> str:
+        """interactive or batch."""
+        return (spec.priority or "INTERACTIVE").lower()
+
     async def validate(self, request: CreateRequest[BigQuerySpec]) -> None:
         """A dry run: BigQuery parses and checks the query, and makes no job."""
         desk = self._desks.of(request.connection)

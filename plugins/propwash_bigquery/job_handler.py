@@ -14,6 +14,7 @@ import pydantic
 
 from propwash.sdk import (
     Checked,
+    Claim,
     Connection,
     CreateRequest,
     Deletion,
@@ -29,11 +30,12 @@ from propwash.sdk import (
     Unavailable,
     Verdict,
     parse_remote_name,
+    pool_name,
 )
 from propwash_bigquery import labels
 from propwash_bigquery.batching import Observer
 from propwash_bigquery.checking import checked
-from propwash_bigquery.connection import BigQuerySettings, settings_of
+from propwash_bigquery.connection import BigQuerySettings, location_of, settings_of
 from propwash_bigquery.desks import Desk, Desks
 from propwash_bigquery.forms import Form
 from propwash_bigquery.job_spec import JobSpec
@@ -129,6 +131,19 @@ class BigQueryJobHandler(Handler[SpecT]):
         """Project and location, as the spec or the connection has them now; raises SettingsError."""
         settings = settings_of(connection)
         return hint_of(spec.project or settings.project or "", spec.location or settings.location or "")
+
+    def queue_of(self, spec: SpecT) -> str:  # noqa: ARG002  a query's priority is in its spec
+        """Which of BigQuery's own queues such a job waits in, by the name that its pool has."""
+        return self.form.key
+
+    def claims(self, connection: Connection, spec: SpecT) -> Sequence[Claim]:
+        """One unit of the job's queue in its project and location."""
+        settings = settings_of(connection)
+        project, location = spec.project or settings.project, spec.location or settings.location
+        if project is None:
+            return ()
+        place = (project, location_of(location or "default"), self.queue_of(spec))
+        return (Claim(pool=pool_name("bigquery", *place)),)
 
     def links(self, connection: Connection, name: RemoteName, spec: SpecT) -> Sequence[Link]:
         """The job in Google's console."""

@@ -19,9 +19,20 @@ _OWN_PARAMETERS = frozenset({"QUERY_TAG", "MULTI_STATEMENT_COUNT"})
 OTHER_CREDENTIALS = ("token", "oauth_token_url", "oauth_client_id", "oauth_client_secret", "oauth_scope")
 """The settings of credentials that are no key pair."""
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+_UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 Parameter: TypeAlias = str | int | float | bool
 Identifier: TypeAlias = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=257)]
 """A name as the API takes it: exact, in upper case unless it was made in quotes."""
+
+
+def folded(identifier: str) -> str:
+    """An identifier as Snowflake keeps it: in upper case, unless it can only have been made in quotes.
+
+    Source: Snowflake documentation, "Identifier requirements".
+    """
+    if len(identifier) > 2 and identifier[0] == identifier[-1] == '"':
+        return identifier[1:-1].replace('""', '"')
+    return identifier.upper() if _UNQUOTED.fullmatch(identifier) else identifier
 
 
 class SettingsError(ValueError):

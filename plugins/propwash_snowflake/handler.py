@@ -14,6 +14,7 @@ import pydantic
 from propwash.sdk import (
     CallLimits,
     Checked,
+    Claim,
     Connection,
     CreateRequest,
     Deletion,
@@ -30,9 +31,10 @@ from propwash.sdk import (
     Traits,
     Unavailable,
     Verdict,
+    pool_name,
 )
 from propwash_snowflake.checking import checked
-from propwash_snowflake.connection import SnowflakeSettings, console_of
+from propwash_snowflake.connection import SnowflakeSettings, console_of, folded, settings_of
 from propwash_snowflake.desks import Desk, Desks
 from propwash_snowflake.errors import RemoteError, verdict
 from propwash_snowflake.finding import has_ended, submissions
@@ -132,6 +134,12 @@ class SnowflakeHandler(Handler[SnowflakeSpec]):
             return await page_of(self._desks.of(connection).client, _read(meta), cursor=cursor, limit=limit)
         except RemoteError as error:
             raise verdict(error, is_submitting=True) from error
+
+    def claims(self, connection: Connection, spec: SnowflakeSpec) -> Sequence[Claim]:
+        """One unit of the warehouse, as the spec or the connection names it."""
+        warehouse = spec.warehouse or settings_of(connection).warehouse
+        place = () if warehouse is None else (folded(warehouse),)
+        return (Claim(pool=pool_name("snowflake", connection.name, *place)),)
 
     async def check(self, connection: Connection) -> Sequence[Checked]:
         """Settings, token, a statement, and the query history, in this order."""

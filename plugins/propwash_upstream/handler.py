@@ -15,6 +15,7 @@ from grpc import StatusCode
 
 from propwash.sdk import (
     Checked,
+    Claim,
     Connection,
     CreateRequest,
     Deletion,
@@ -33,6 +34,7 @@ from propwash.sdk import (
     Throttled,
     Traits,
     Unavailable,
+    pool_name,
 )
 from propwash_upstream.checking import checked
 from propwash_upstream.connection import UpstreamSettings
@@ -159,6 +161,10 @@ class UpstreamHandler(Handler[ConnectorSpec]):
             if error.code is StatusCode.UNIMPLEMENTED or "NotImplementedError" in error.details:
                 raise NotOffered from error
             raise of_look(error) from error
+
+    def claims(self, connection: Connection, spec: ConnectorSpec) -> Sequence[Claim]:
+        """One unit of the connector's task type on this server."""
+        return (Claim(pool=pool_name("upstream", connection.name, spec.task_type)),)
 
     async def flyte_types(self, connection: Connection) -> Sequence[FlyteType]:
         """What the server lists, but what is hidden. Nothing for the connection that the plugin has where the operator

@@ -16,9 +16,10 @@ import yaml
 
 from propwash.api.options import ApiOptions
 from propwash.core.admission import AdmissionLimits
-from propwash.core.model import Claim
 from propwash.core.overload import OverloadLimits
+from propwash.core.pool import PoolSpec, ProjectShare
 from propwash.engine.options import EngineOptions, RateLimit
+from propwash.handlers import claiming
 from propwash.handlers.connections import ConfiguredConnection, Scope, conflicts
 from propwash.sdk import CallLimits, Connection, Json, Rate, SecretRef
 
@@ -73,10 +74,56 @@ class LimitSettings(_Section):
     burst: float = pydantic.Field(ge=1)
 
 
+class ShareSettings(_Section):
+    """What one project may have of a pool; see propwash.core.pool.ProjectShare."""
+
+    weight: float = ProjectShare().weight
+    limit: int | None = None
+    """Units that it may hold at once."""
+    namespace_limit: int | None = None
+    """Units that it may hold at once in each of its domains."""
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> ShareSettings:
+        self.share()
+        return self
+
+    def share(self) -> ProjectShare:
+        """The same as the core takes it."""
+        return ProjectShare(weight=self.weight, limit=self.limit, namespace_limit=self.namespace_limit)
+
+
+class PoolSettings(ShareSettings):
+    """A pool; weight and limits are those of every project that is not named. See docs/pools.md."""
+
+    capacity: int
+    """Units."""
+    projects: dict[str, ShareSettings] = {}
+    """By project; stands in place of the pool's own weight and limits as a whole."""
+    description: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _check_pool(self) -> PoolSettings:
+        self.spec("pool")
+        return self
+
+    def spec(self, name: str) -> PoolSpec:
+        """The same as the core takes it."""
+        projects = {project: one.share() for project, one in self.projects.items()}
+        return PoolSpec(
+            name=name,
+            capacity=self.capacity,
+            share=self.share(),
+            projects=projects,
+            description=self.description,
+        )
+
+
 class EngineSettings(_Section):
     """The engine; see propwash.engine.options for what each value does. Durations are seconds."""
 
-    pools: dict[str, pydantic.NonNegativeInt] = {}
+    pools: dict[claiming.PoolPattern, pydantic.NonNegativeInt | PoolSettings] = {}
+    """Pools and templates; a number is a capacity."""
     gather_s: pydantic.PositiveFloat = EngineOptions().gather_s
     commit_retry_s: pydantic.PositiveFloat = EngineOptions().commit_retry_s
     concurrency: pydantic.PositiveInt = EngineOptions().concurrency
@@ -109,6 +156,10 @@ class EngineSettings(_Section):
             value = getattr(self, option.name)
             is_limit = isinstance(value, LimitSettings)
             values[option.name] = RateLimit(rate=value.rate, burst=value.burst) if is_limit else value
+        values["pools"] = {
+            name: given.spec(name) if isinstance(given, PoolSettings) else given
+            for name, given in self.pools.items()
+        }
         return EngineOptions(**values)  # type: ignore[arg-type]  # the names and types are those of the fields
 
 
@@ -165,9 +216,12 @@ class ConnectionSettings(_Section):
     settle_s: float | None = pydantic.Field(default=None, ge=0, le=3600)
     """How long after a create was sent the remote system may still apply it, or still not show it: seconds; the
     handler's own where not given. Until then no second create is sent after a lost answer."""
-
-    claims: dict[str, pydantic.PositiveInt] = {}
-    """Units by pool that every execution on it holds while its job may run, besides what its handler claims."""
+    default_claims: bool = True
+    """Whether what its handler claims of pools holds, where there are such pools."""
+    claims: dict[claiming.PoolName, claiming.Units] = {}
+    """Units by pool that executions on it hold while their job may run: a number, or an expression on the request."""
+    claim_rules: tuple[claiming.ClaimRuleSettings, ...] = ()
+    """Claims of which the pool depends on the request, too."""
 
     def connection(self, name: str) -> ConfiguredConnection:
         """The same as the handler host takes it."""
@@ -183,7 +237,9 @@ class ConnectionSettings(_Section):
             only_for=tuple(one.scope() for one in self.only_for),
             limits=self.limits.limits(),
             settle_s=self.settle_s,
-            claims=tuple(Claim(pool=pool, units=units) for pool, units in self.claims.items()),
+            claims=claiming.fixed_claims(self.claims),
+            claim_rules=claiming.claim_rules(self.claims, self.claim_rules),
+            has_default_claims=self.default_claims,
             takes_flyte_secrets=self.takes_flyte_secrets,
         )
 
@@ -263,7 +319,8 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Se
         # Without inputs: a secret that was put in the wrong place must not be shown.
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise ConfigError([_line(dict(fault)) for fault in faults]) from None
-    if faulty := conflicts(settings.configured_connections(), pools=settings.engine.pools):
+    pools = {spec.name: spec.capacity for spec in settings.engine.options().pool_specs()}
+    if faulty := conflicts(settings.configured_connections(), pools=pools):
         raise ConfigError([f"connections: {line}" for line in faulty])
     return settings
 
@@ -305,5 +362,5 @@ def _put(raw: dict[str, object], keys: list[str], value: object) -> None:
 def _line(fault: dict[str, object]) -> str:
     location = fault["loc"]
     assert isinstance(location, tuple)
-    where = ".".join(str(part) for part in location) or "configuration"
+    where = ".".join(str(part) for part in location if part != "[key]") or "configuration"
     return f"{where}: {str(fault['msg']).removeprefix('Value error, ')}"

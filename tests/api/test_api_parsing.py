@@ -12,15 +12,26 @@ from hypothesis import strategies as st
 
 from propwash.api.digests import digest_of
 from propwash.api.drafts import Drafter
-from propwash.api.errors import ApiError, Violation, to_status
+from propwash.api.errors import ApiError, Violation, from_refused, to_status
 from propwash.api.filters import MAX_TERMS, parse_filter
 from propwash.api.names import make_id, parse_name, parse_scope
 from propwash.api.paging import Sealer, TokenMismatch, decode_position, encode_position
-from propwash.api.reasons import Reason, as_markdown
+from propwash.api.reasons import REFUSAL_ROWS, Reason, as_markdown
 from propwash.api.values import entries_to_python, fill_map
 from propwash.core.model import ExecutionUid, Phase, Policy
 from propwash.pb.v1.value_pb2 import MapValue
-from propwash.ports import AllOf, AnyOf, Comparator, Comparison, ExecutionName, Filter, Not, Position, Scope
+from propwash.ports import (
+    AllOf,
+    AnyOf,
+    Comparator,
+    Comparison,
+    ExecutionName,
+    Filter,
+    Not,
+    Position,
+    Refused,
+    Scope,
+)
 from propwash.sdk.handler import Value
 from tests.api.api_world import create
 
@@ -269,6 +280,11 @@ def test_details_fit_into_the_trailers_of_every_client() -> None:
 
 def test_the_documented_table_is_the_codes() -> None:
     assert as_markdown() in (ROOT / "docs" / "errors.md").read_text()
+
+
+@pytest.mark.parametrize(("reason", "code"), [(row[0], row[1]) for row in REFUSAL_ROWS])
+def test_a_refusal_has_the_code_that_its_row_says(reason: str, code: str) -> None:
+    assert from_refused(Refused(reason, "no")).code.name == code
 
 
 def test_every_reason_is_given_somewhere() -> None:

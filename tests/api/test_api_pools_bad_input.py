@@ -200,7 +200,23 @@ async def test_a_priority_that_is_out_of_range(world: World, priority: int) -> N
 
 
 def test_the_grammar_of_names() -> None:
-    good = ("a", "*", "a*", "A.B_c~d%E:f-9", "-", "x" * 200, "x" * 199 + "*", ":", "..")
-    bad = ("", "**", "*a", "a*b", "a ", "a\n", "\na", "a/b", "é", "x" * 201, "x" * 200 + "*")
+    good = ("a", "*", "a:*", "A.B_c~d%E:f-9", "-", "x" * 200, "x" * 198 + ":*", "..")
+    bad = (
+        "",
+        "**",
+        "*a",
+        "a*",
+        "a*b",
+        ":",
+        "a:",
+        ":*",
+        "a ",
+        "a\n",
+        "\na",
+        "a/b",
+        "é",
+        "x" * 201,
+        "x" * 199 + ":*",
+    )
     assert [name for name in good if not is_pool(name)] == []
     assert [name for name in bad if is_pool(name)] == []

@@ -36,6 +36,7 @@ from propwash.sdk import Plugin
 from propwash.sdk.testing import ToyHandler, ToySystem
 from propwash.store.sqlite import SqliteStore
 from propwash.telemetry import Telemetry
+from tests.bench.admissions import admissions, admissions_by_expression
 from tests.bench.flyte_calls import flyte_creates, flyte_gets
 from tests.bench.pools import grant_costs
 
@@ -143,6 +144,8 @@ def main() -> None:
         core_steps,
         store_commits,
         engine_runs,
+        admissions,
+        admissions_by_expression,
         flyte_creates,
         flyte_gets,
     ]

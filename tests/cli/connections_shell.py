@@ -23,6 +23,11 @@ class Shell:
     def configure(self, **connections: dict[str, object]) -> None:
         self.path.write_text(yaml.safe_dump({"connections": connections}))
 
+    def add_pools(self, **pools: int) -> None:
+        """To what is configured."""
+        configured = yaml.safe_load(self.path.read_text())
+        self.path.write_text(yaml.safe_dump({**configured, "engine": {"pools": pools}}))
+
     def run(self, *arguments: str) -> Result:
         done = CliRunner().invoke(
             cli, [*arguments], env={"PROPWASH_CONFIG": str(self.path)}, catch_exceptions=False

@@ -66,6 +66,58 @@ def test_limits_that_could_not_work_are_told(tmp_path: Path, given: dict[str, ob
     assert raised.value.faults == (fault,)
 
 
+@pytest.mark.parametrize("name", ["slots", "a:b-c_d.e~f%20", "*", "snowflake:*", "snowflake:prod:*"])
+def test_names_of_pools_and_of_their_templates(name: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"engine": {"pools": {name: 2}}}))
+    assert load(tmp_path / "p.yaml").engine.pools == {name: 2}
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a/b", "a*", "a:b*", "**", ":*", "a::*", "*:a", "a:*:b", "x" * 201]
+)
+def test_what_is_no_name_of_a_pool_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"engine": {"pools": {name: 2}}}))
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path / "p.yaml")
+    (fault,) = raised.value.faults
+    assert fault.startswith(f"engine.pools.{name}: must be a pool's name: 1 to 200 of letters, digits")
+
+
+def test_a_connection_may_claim_as_much_as_the_nearest_template_has(tmp_path: Path) -> None:
+    pools = {"*": 1, "snowflake:*": 2, "snowflake:night:*": 3, "snowflake:night:TINY": 1}
+    for pool, units in (
+        ("any", 1),
+        ("snowflake:day:WH", 2),
+        ("snowflake:night:WH", 3),
+        ("snowflake:night:TINY", 1),
+    ):
+        for claimed, faults in ((units, 0), (units + 1, 1)):
+            connection = {"plugin": "snowflake", "claims": {pool: claimed}}
+            (tmp_path / "p.yaml").write_text(
+                yaml.safe_dump({"engine": {"pools": pools}, "connections": {"night": connection}})
+            )
+            found: tuple[str, ...] = ()
+            try:
+                load(tmp_path / "p.yaml")
+            except ConfigError as error:
+                found = error.faults
+            assert len(found) == faults
+
+
+def test_expressions_are_shown_as_they_were_written(tmp_path: Path) -> None:
+    connection = {
+        "plugin": "snowflake",
+        "claims": {"gpu": "spec.gpus * 2"},
+        "claim_rules": [{"pool": "'p'", "units": 2, "when": "domain == 'prod'"}],
+    }
+    (tmp_path / "p.yaml").write_text(
+        yaml.safe_dump({"engine": {"pools": {"*": 4}}, "connections": {"night": connection}})
+    )
+    shown = load(tmp_path / "p.yaml").model_dump(mode="json")["connections"]["night"]
+    assert shown["claims"] == connection["claims"]
+    assert shown["claim_rules"] == connection["claim_rules"]
+
+
 def test_a_connection_may_claim_as_much_as_the_pool_has(tmp_path: Path) -> None:
     connection = {"plugin": "snowflake", "claims": {"slots": 2}}
     (tmp_path / "p.yaml").write_text(

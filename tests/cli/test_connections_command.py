@@ -120,9 +120,13 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
             limits={"reads": {"rate": 5, "burst": 10}},
             settle_s=7.5,
             takes_flyte_secrets=False,
+            default_claims=False,
+            claims={"gpu": "spec.seconds * 2"},
+            claim_rules=[{"pool": "pool_name('night', project)", "when": "has(spec.seconds)"}],
         ),
         day=look_out(""),
     )
+    shell.add_pools(gpu=4)
     listed = json.loads(shell.run("connections", "list", "-o", "json").stdout)
     night = next(one for one in listed if one["name"] == "night")
     assert night == {
@@ -134,7 +138,9 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
         "only_for": [{"project": "sales"}, {"project": "labs"}],
         "limits": {"reads": {"rate": 5.0, "burst": 10.0}},
         "settle_s": 7.5,
-        "claims": {},
+        "default_claims": False,
+        "claims": {"gpu": "spec.seconds * 2"},
+        "claim_rules": [{"pool": "pool_name('night', project)", "units": 1, "when": "has(spec.seconds)"}],
         "takes_flyte_secrets": False,
         "settings": {"token": "env:LOOK_OUT_TOKEN"},
     }
@@ -142,6 +148,8 @@ def test_the_list_tells_how_each_is_used(shell: Shell) -> None:
     row = next(line for line in table if line.startswith("night "))
     assert "all, sales, labs/prod" in row
     assert "sales, labs  " in row
+    assert '{"gpu": "spec.seconds * 2"}, [{"pool": "pool_name(\'night\', project)"' in row
+    assert "}], not the handler's  " in row
     assert '{"token": "env:LOOK_OUT_TOKEN"}' in row
     assert shell.run("connections", "list", "-o", "name").stdout.split() == ["day", "night"]
 

@@ -35,7 +35,40 @@ from tests.cli.connections_shell import PLUGIN, TOKEN, Shell
             {"a": {"claims": {"slots": 2}}},
             "connections: connection a claims 2 of pool slots, of which engine.pools has 0",
         ),
-        ({"a": {"claims": {"slots": 0}}}, "connections.a.claims.slots: Input should be greater than 0"),
+        (
+            {"a": {"claims": {"slots": 0}}},
+            "connections.a.claims.slots: must be a whole number greater than 0, or an expression that gives one",
+        ),
+        (
+            {"a": {"claims": {"slots": True}}},
+            "connections.a.claims.slots: must be a whole number greater than",
+        ),
+        (
+            {"a": {"claims": {"slots": "spec.gpus *"}}},
+            "connections.a.claims.slots: column 12: mismatched input '<EOF>'",
+        ),
+        (
+            {"a": {"claims": {"slots": "spek.gpus * 2"}}},
+            "connections.a.claims.slots: column 1: there is no variable 'spek'; there are: connection, domain, inputs",
+        ),
+        (
+            {"a": {"claims": {"gpu": "spec.gpus * 2"}}},
+            "connections: connection a claims of pool gpu, which engine.pools does not have",
+        ),
+        (
+            {"a": {"claims": {"sl ots": 1}}},
+            "connections.a.claims.sl ots: must be a pool's name: 1 to 200 of letters, digits and . _ ~ - %",
+        ),
+        (
+            {"a": {"claim_rules": [{"pool": "'p'", "when": "size(spec.tags) > 1 &&"}]}},
+            "connections.a.claim_rules.0.when: column 23: mismatched input '<EOF>'",
+        ),
+        (
+            {"a": {"claim_rules": [{"pool": "lowest(spec.a)"}]}},
+            "connections.a.claim_rules.0.pool: column 1: there is no function 'lowest'; there are: bytes, contains",
+        ),
+        ({"a": {"claim_rules": [{"units": 1}]}}, "connections.a.claim_rules.0.pool: Field required"),
+        ({"a": {"claim_rules": [{"pool": 3}]}}, "connections.a.claim_rules.0.pool: must be an expression"),
         ({"a": {"plugin": ""}}, "connections.a.plugin: String should have at least 1 character"),
         ({"a": {"password": TOKEN}}, "connections.a.password: Extra inputs are not permitted"),
     ],

@@ -73,7 +73,8 @@ async def test_admission_fills_in_what_the_handler_says() -> None:
     async with hosting(Hinting(ToySystem())) as rig:
         admission = rig.admit(task(pool="heavy"))
         assert admission.connection == "toys"
-        assert admission.claims == (Claim(pool="heavy"),)
+        assert admission.default_claims == (Claim(pool="heavy"),)
+        assert admission.claims == ()
         assert admission.hint == b"toys"
         assert admission.traits is Hinting.traits
         links = rig.host.links(task(), connection="toys", name=NAME)
@@ -190,6 +191,7 @@ def test_connections_without_a_default_or_with_two() -> None:
     [
         ([Claim(pool="a", units=0)], b"", "claims answered nonsense: a claim of 0 units"),
         ([Claim(pool="a"), Claim(pool="a")], b"", "claims names a pool twice"),
+        ([Claim(pool="a b")], b"", "claims answered nonsense: 'a b' is no pool's name"),
         (3, b"", "claims answered int in place of a sequence"),
         ([], b"x" * 257, "one of more than 256 bytes"),
         ([], "x", "a hint of type str"),
@@ -198,7 +200,7 @@ def test_connections_without_a_default_or_with_two() -> None:
 )
 async def test_nonsense_at_admission_breaks_nothing_else(claims: object, hint: object, said: str) -> None:
     class Nonsensical(ToyHandler):
-        def claims(self, spec: object) -> object:  # type: ignore[override]
+        def claims(self, connection: object, spec: object) -> object:  # type: ignore[override]
             return claims
 
         def hint(self, connection: object, spec: object) -> object:  # type: ignore[override]

@@ -202,14 +202,24 @@ async def test_every_connection_reads_secrets_the_way_that_the_host_says() -> No
     assert isinstance(Connections([mine]).named("toys", "near").connection.secrets, LocalSecrets)
 
 
-async def test_what_a_connection_claims_is_added_to_what_its_handler_claims() -> None:
+async def test_what_a_connection_claims_goes_beside_what_its_handler_claims() -> None:
     claims = (Claim(pool="heavy", units=2), Claim(pool="slots", units=3))
     connections = [toys("busy", claims=claims), toys("plain")]
     async with hosting(ToyHandler(ToySystem()), connections=connections) as rig:
         busy = rig.admit(task(connection="busy", pool="heavy"))
-        assert busy.claims == (Claim(pool="heavy", units=3), Claim(pool="slots", units=3))
-        assert rig.admit(task(connection="busy")).claims == claims
+        assert (busy.claims, busy.default_claims) == (claims, (Claim(pool="heavy"),))
+        busy = rig.admit(task(connection="busy"))
+        assert (busy.claims, busy.default_claims) == (claims, ())
         assert rig.admit(task(connection="plain")).claims == ()
+
+
+async def test_what_its_handler_claims_is_left_out_where_the_connection_says_so() -> None:
+    plain = toys("plain", claims=(Claim(pool="slots"),))
+    connections = [plain, replace(plain, connection=Connection(name="bare"), has_default_claims=False)]
+    async with hosting(ToyHandler(ToySystem()), connections=connections) as rig:
+        for name, defaults in (("plain", (Claim(pool="heavy"),)), ("bare", ())):
+            admitted = rig.admit(task(connection=name, pool="heavy"))
+            assert (admitted.claims, admitted.default_claims) == ((Claim(pool="slots"),), defaults)
 
 
 async def test_the_settle_time_is_the_connections_then_the_handlers() -> None:

@@ -97,6 +97,11 @@ class NarrowCreate(PlainToyHandler):
         raise AssertionError
 
 
+class ClaimsBySpecAlone(PlainToyHandler):
+    def claims(self, spec: object) -> object:  # type: ignore[override]
+        return ()
+
+
 class AsyncLinks(PlainToyHandler):
     async def links(self, connection: object, name: object, spec: object) -> object:  # type: ignore[override]
         return ()
@@ -139,6 +144,7 @@ class ExitsWhenLookedAt(PlainToyHandler):
         (making(ZeroBatch(ToySystem())), "batch_size must be a positive integer, not 0"),
         (making(EndlessMetas(ToySystem())), "meta_limit must be an integer from 1 to 65536, not 1048576"),
         (making(NarrowCreate(ToySystem())), "create must take 1 arguments besides self"),
+        (making(ClaimsBySpecAlone(ToySystem())), "claims must take 2 arguments besides self"),
         (making(AsyncLinks(ToySystem())), "links must be a plain def"),
         (making(ExitsWhenLookedAt(ToySystem())), "looking at it raised SystemExit: 3"),
     ],

@@ -12,7 +12,7 @@ import pytest
 
 from propwash.core.model import Fault, FaultKind, Json
 from propwash.handlers.connections import ConfiguredConnection
-from propwash.sdk import Connection, Link, RemoteName, SecretRef, Unavailable
+from propwash.sdk import Claim, Connection, Link, RemoteName, SecretRef, Unavailable, pool_name
 from propwash.sdk.testing import PlainToyHandler, ToyHandler, ToySpec, ToySystem
 from tests.handlers.handler_rig import NAME, Rig, hosting, job, task
 
@@ -63,6 +63,9 @@ class Configured(ToyHandler):
 
     def hint(self, connection: Connection, spec: ToySpec) -> bytes:
         return ToySettings.model_validate(dict(connection.settings)).project.encode()
+
+    def claims(self, connection: Connection, spec: ToySpec) -> Sequence[Claim]:
+        return (Claim(pool=pool_name(ToySettings.model_validate(dict(connection.settings)).project)),)
 
 
 class Other(PlainToyHandler):
@@ -144,7 +147,7 @@ async def test_what_the_operator_can_mend_ends_nothing() -> None:
     system = ToySystem()
     async with hosting(Configured(system), connections=[toys()]) as rig:
         admitted = rig.admit(task())
-        assert (admitted.connection, admitted.hint) == ("near", b"")
+        assert (admitted.connection, admitted.hint, admitted.default_claims) == ("near", b"", ())
         assert rig.host.links(task(), connection="near", name=NAME) == ()
         answers = (
             await rig.host.create(job(task(), connection="near")),
@@ -169,7 +172,8 @@ async def test_settings_that_hold_are_used() -> None:
     settings = toys(project="demo", password="env:TOY", auth={"kind": "token", "token": "file:/run/token"})
     async with hosting(Configured(ToySystem()), connections=[settings]) as rig:
         assert lines(rig) == []
-        assert rig.admit(task()).hint == b"demo"
+        admitted = rig.admit(task())
+        assert (admitted.hint, admitted.default_claims) == (b"demo", (Claim(pool="demo"),))
         assert not isinstance(await rig.host.create(job(task(), connection="near")), Fault)
         assert rig.host.inspector.shown_settings(settings) == dict(settings.connection.settings)
 

@@ -46,7 +46,9 @@ async def test_a_handlers_own_task_and_its_claims_are_named_too() -> None:
         async def _block(self) -> None:
             assert rig.recorder.has_trouble.wait(5)
 
-        def claims(self, spec: ToySpec) -> Sequence[object]:  # type: ignore[override]
+        def claims(  # type: ignore[override]
+            self, connection: Connection, spec: ToySpec
+        ) -> Sequence[object]:
             assert rig.recorder.has_trouble.wait(5)
             return ()
 

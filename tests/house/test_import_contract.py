@@ -30,6 +30,7 @@ ROUNDS: list[dict[str, tuple[str, str]]] = [
         "Metrics belong to": ("engine/lanes.py", "import prometheus_client"),
         "The database belongs to": ("api/names.py", "import sqlite3"),
         "HTTP belongs to": ("engine/lanes.py", "import aiohttp"),
+        "Expressions belong to": ("engine/lanes.py", "import cel"),
         "Plugins see the SDK": ("../../plugins/propwash_bigquery/spec.py", "import propwash.engine.lanes"),
         "The service imports no plugin": ("app.py", "import propwash_bigquery"),
         "Plugins are blind to each other": (

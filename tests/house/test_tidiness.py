@@ -15,8 +15,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_WITH_A_REASON = {
+    "service/propwash/config.py": "every setting of the file, in one place",
     "service/propwash/core/model.py": "the vocabulary of the core, in one place",
-    "service/propwash/config.py": "every setting of the server, in one place",
     "service/propwash/api/reasons.py": "every reason of the API, in one table",
     "service/propwash/telemetry/metrics.py": "every metric and log field, in one file",
 }

@@ -271,7 +271,7 @@ class DrawsItsLinks(ToyHandler):
 
 
 class ReadsForItsClaims(ToyHandler):
-    def claims(self, spec: ToySpec) -> Sequence[Claim]:
+    def claims(self, connection: Connection, spec: ToySpec) -> Sequence[Claim]:
         with open(__file__) as file:
             return (Claim(pool=file.readline()[:3]),)
 

@@ -12,7 +12,7 @@ FlyteRelay FlyteRequest FlyteTask FlyteType Handler Job Json
 Link ListedJob LocalSecrets LogLine LogPage NotFound NotOffered Observation ParsedName Permanent Plugin Rate
 RemoteName RemotePhase ResultPage Retryable Secret SecretReader SecretRef SentSecret Spec TemplateError Throttled
 Traits Unavailable
-Value Verdict parse_remote_name
+Value Verdict parse_remote_name pool_name
 """
 TESTING = """
 Backend HandlerBattery HandlerHarness PlainToyHandler ToyBackend ToyFault ToyGate ToyHandler ToyJob ToySpec

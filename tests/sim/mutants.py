@@ -170,18 +170,6 @@ MUTANTS = (
         new="            pass",
     ),
     Mutant(
-        name="a pool grants one unit too many",
-        module=pool,
-        old="pool.occupied + claim.units > pool.capacity:",
-        new="pool.occupied + claim.units > pool.capacity + 1:",
-    ),
-    Mutant(
-        name="a pool counts executions, not units",
-        module=pool,
-        old="            pool.occupied += claim.units",
-        new="            pool.occupied += 1",
-    ),
-    Mutant(
         name="the census is not told of a step",
         module=reconciler,
         old="            self._table.moved(target, now)",

@@ -14,6 +14,7 @@ import pydantic
 from propwash.sdk import (
     CallLimits,
     Checked,
+    Claim,
     Connection,
     CreateRequest,
     Deletion,
@@ -29,6 +30,7 @@ from propwash.sdk import (
     Traits,
     Verdict,
     parse_remote_name,
+    pool_name,
 )
 from propwash_aws.accounts import Accounts
 from propwash_aws.clusters.answers import Answer, oldest_first, state_of, text
@@ -41,6 +43,7 @@ from propwash_aws.clusters.finding import ClusterEnder, ClusterFinder
 from propwash_aws.clusters.keys import ClusterKey, read_meta
 from propwash_aws.clusters.observing import is_over, new_job, observation
 from propwash_aws.clusters.refusals import Refusal
+from propwash_aws.clusters.sizing import most_machines
 from propwash_aws.clusters.spec import ClusterSpec
 from propwash_aws.clusters.submission import cluster_request
 from propwash_aws.connection import AwsSettings
@@ -150,6 +153,17 @@ class ClusterHandler(Handler[ClusterSpec]):
     async def check(self, connection: Connection) -> Sequence[Checked]:
         """Who we are, and ListClusters."""
         return await check_clusters(self._emr(connection))
+
+    def claims(self, connection: Connection, spec: ClusterSpec) -> Sequence[Claim]:
+        """One cluster, and its machines at most, where the spec says how many those are."""
+        by_cluster = Claim(pool=pool_name("emr-cluster", connection.name))
+        machines = most_machines(spec)
+        if machines is None:
+            return (by_cluster,)
+        return (
+            by_cluster,
+            Claim(pool=pool_name("emr-cluster-instances", connection.name), units=machines),
+        )
 
     def links(self, connection: Connection, name: RemoteName, spec: ClusterSpec) -> Sequence[Link]:
         """The clusters in AWS's console: a cluster's own page is known when EMR has named it."""

@@ -34,6 +34,7 @@ class ContainersHandler(RunHandler[ContainersSpec]):
         deletes=Rate(per_s=5.0, burst=20.0),
     )
     is_found_by_name: ClassVar[bool] = True
+    pool_prefix: ClassVar[str] = "emr-eks"
 
     def __init__(self, *, accounts: Accounts) -> None:
         super().__init__(accounts=accounts, service=ContainersService())

@@ -14,6 +14,7 @@ import pydantic
 
 from propwash.sdk import (
     Checked,
+    Claim,
     Connection,
     CreateRequest,
     Deletion,
@@ -29,6 +30,7 @@ from propwash.sdk import (
     Unavailable,
     Verdict,
     parse_remote_name,
+    pool_name,
 )
 from propwash_aws.accounts import Account, Accounts, Answer
 from propwash_aws.clusters.answers import text
@@ -50,6 +52,8 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
     settings_type: ClassVar[type[pydantic.BaseModel] | None] = AwsSettings
     is_found_by_name: ClassVar[bool]
     """Whether the service lists runs by name."""
+    pool_prefix: ClassVar[str]
+    """Begins the names of pools that runs claim by default."""
 
     def __init__(self, *, accounts: Accounts, service: RunService) -> None:
         self._accounts = accounts
@@ -159,6 +163,11 @@ class RunHandler(Handler[SpecT], abc.ABC, Generic[SpecT]):
     def hint(self, connection: Connection, spec: SpecT) -> bytes:
         """The place, as the spec or the connection has it now; raises SettingsError."""
         return self.named_place(spec, settings_of(connection)).packed()
+
+    def claims(self, connection: Connection, spec: SpecT) -> Sequence[Claim]:
+        """One unit of the place, as the spec or the connection names it."""
+        place = self.named_place(spec, settings_of(connection)).named
+        return (Claim(pool=pool_name(self.pool_prefix, connection.name, place)),) if place else ()
 
     def links(self, connection: Connection, name: RemoteName, spec: SpecT) -> Sequence[Link]:
         """The place in AWS's console, where its id is given; none where the settings do not serve."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from propwash.sdk import (
     CallLimits,
     Checked,
+    Claim,
     Connection,
     CreateRequest,
     FlyteDialect,
@@ -18,10 +19,11 @@ from propwash.sdk import (
     Traits,
     Unavailable,
     Verdict,
+    pool_name,
 )
 from propwash_aws.accounts import Account, Accounts
 from propwash_aws.clusters.answers import mapping, text
-from propwash_aws.connection import AwsSettings
+from propwash_aws.connection import AwsSettings, settings_of
 from propwash_aws.errors import Meaning, RemoteError, verdict
 from propwash_aws.runs.handler import RunHandler
 from propwash_aws.runs.keys import PlaceHint
@@ -30,6 +32,7 @@ from propwash_aws.serverless.differing import told
 from propwash_aws.serverless.entry_points import EntryPoints, entry_point_of, in_folder
 from propwash_aws.serverless.flyte import JobRunTasks
 from propwash_aws.serverless.service import SERVICE, ServerlessService
+from propwash_aws.serverless.sizing import most_vcpus
 from propwash_aws.serverless.spec import ServerlessSpec
 from propwash_aws.serverless.submission import start_input, telling
 
@@ -53,6 +56,7 @@ class ServerlessHandler(RunHandler[ServerlessSpec]):
         deletes=Rate(per_s=10.0, burst=25.0),
     )
     is_found_by_name: ClassVar[bool] = False
+    pool_prefix: ClassVar[str] = "emr-serverless"
     flyte: ClassVar[FlyteDialect | None] = JobRunTasks()
 
     def __init__(self, *, accounts: Accounts) -> None:
@@ -78,6 +82,16 @@ class ServerlessHandler(RunHandler[ServerlessSpec]):
             if fit.differing:
                 said += f"; application {place} differs from what is described: {told(fit.differing)}"
             return await self._start(account, request, asked, place=place, said=said)
+
+    def claims(self, connection: Connection, spec: ServerlessSpec) -> Sequence[Claim]:
+        """One unit of the application, and of its vCPUs as many as the run may take, where the spec says so."""
+        by_run = super().claims(connection, spec)
+        vcpus = most_vcpus(spec)
+        if not by_run or vcpus is None:
+            return by_run
+        place = self.named_place(spec, settings_of(connection)).named
+        pool = pool_name("emr-serverless-vcpu", connection.name, place)
+        return (*by_run, Claim(pool=pool, units=vcpus))
 
     def place_of(self, spec: ServerlessSpec) -> str | None:
         """The application that a spec names."""

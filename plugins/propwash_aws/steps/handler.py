@@ -14,6 +14,7 @@ import pydantic
 from propwash.sdk import (
     CallLimits,
     Checked,
+    Claim,
     Connection,
     CreateRequest,
     Deletion,
@@ -32,6 +33,7 @@ from propwash.sdk import (
     Traits,
     Unavailable,
     Verdict,
+    pool_name,
 )
 from propwash_aws.accounts import Accounts
 from propwash_aws.clusters.answers import Answer, earliest_s, oldest_first, state_of, text
@@ -169,6 +171,11 @@ class StepHandler(Handler[StepSpec]):
     def hint(self, connection: Connection, spec: StepSpec) -> bytes:
         """The cluster as the spec names it, and how its step is to be cancelled."""
         return _place(spec).hint()
+
+    def claims(self, connection: Connection, spec: StepSpec) -> Sequence[Claim]:
+        """One unit of the cluster, as the spec names it."""
+        cluster = spec.cluster_id or spec.cluster_name or ""
+        return (Claim(pool=pool_name("emr", connection.name, cluster)),)
 
     def links(self, connection: Connection, name: RemoteName, spec: StepSpec) -> Sequence[Link]:
         """The cluster in AWS's console."""

@@ -33,6 +33,7 @@ _VIOLATIONS = 16
 _REFUSAL_CODES = {
     "HANDLER_BROKEN": grpc.StatusCode.FAILED_PRECONDITION,
     "CONNECTION_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
+    "CLAIM_EXPRESSION_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
 }
 """Of the reasons that the handler host gives, those that are not the request's own fault."""
 _LIMITS = {

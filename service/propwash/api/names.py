@@ -9,17 +9,17 @@ import re
 
 from propwash.api.errors import ApiError, invalid
 from propwash.api.reasons import Reason
+from propwash.core.pool import POOL_NAME_FORM, TEMPLATE_NAME_FORM, is_pool_name, is_template_name
 from propwash.ports import ExecutionName, Scope
 
 PART_RULE = "1 to 63 of [a-z0-9-], beginning with a letter or digit and not ending with a dash"
-POOL_RULE = "1 to 200 characters of [A-Za-z0-9._~%:-], and for a template an asterisk as the last of them"
+POOL_RULE = f"{POOL_NAME_FORM}; for a template {TEMPLATE_NAME_FORM}"
 _PART = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _SCOPE_PART = rf"(?:{_PART}|-)"
 _ID = re.compile(_PART)
 _PARENT = re.compile(rf"projects/({_PART})/domains/({_PART})")
 _SCOPE = re.compile(rf"projects/({_SCOPE_PART})/domains/({_SCOPE_PART})")
 _NAME = re.compile(rf"projects/({_PART})/domains/({_PART})/executions/({_PART})")
-_POOL_ID = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9._~%:-]*\*?")
 _HANDLER = re.compile(r"handlers/([!-~]{1,255})")
 
 
@@ -76,7 +76,7 @@ def check_pool(text: str, path: str) -> str:
 
 def is_pool(text: str) -> bool:
     """Whether a text can be the name of a pool or of a template."""
-    return _POOL_ID.fullmatch(text) is not None
+    return is_pool_name(text) or is_template_name(text)
 
 
 def pool_resource(pool: str) -> str:

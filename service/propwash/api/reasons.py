@@ -254,6 +254,12 @@ REFUSAL_ROWS = (
         "Only with validate_only: the connection's settings do not hold. An execution waits until they are mended.",
     ),
     ("CLAIM_TOO_LARGE", "INVALID_ARGUMENT", "", "The job needs more of a pool than the pool has."),
+    (
+        "CLAIM_EXPRESSION_FAILED",
+        "FAILED_PRECONDITION",
+        "",
+        "An expression of the connection's claims gives no whole number of units, or no pool, for this request.",
+    ),
 )
 """What the handler host and the engine refuse a Create for; handlers may add reasons of their own."""
 WAIT_ROWS = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,14 @@ from propwash.core.model import Claim, ExecutionUid, Instant
 
 TEMPLATE = "*"
 """Ends the name of a template."""
+LONGEST_POOL_NAME = 200
+POOL_NAME_FORM = (
+    f"1 to {LONGEST_POOL_NAME} of letters, digits and . _ ~ - %, in parts between colons, none of them empty"
+)
+"""What a pool's name is, in words, for faults."""
+TEMPLATE_NAME_FORM = "* alone, or after the colon of such a name, as in snowflake:*"
+_PART = r"[A-Za-z0-9._~%-]+"
+_NAME = re.compile(rf"{_PART}(?::{_PART})*")
 MOST_UNITS = 10**9
 MOST_WEIGHT = 10**6
 
@@ -177,6 +186,19 @@ class Wanted:
 
 class Overclaimed(Exception):
     """A claim is larger than its pool can ever grant, or names no pool."""
+
+
+def is_pool_name(name: str) -> bool:
+    """Whether a text is a pool's name, by POOL_NAME_FORM."""
+    return len(name) <= LONGEST_POOL_NAME and _NAME.fullmatch(name) is not None
+
+
+def is_template_name(name: str) -> bool:
+    """Whether a text is the name of a template, by TEMPLATE_NAME_FORM."""
+    if name == TEMPLATE:
+        return True
+    stem, colon, star = name.rpartition(":")
+    return colon != "" and star == TEMPLATE and is_pool_name(stem) and len(name) <= LONGEST_POOL_NAME
 
 
 def merged(claims: Sequence[Claim]) -> tuple[Claim, ...]:

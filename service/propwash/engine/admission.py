@@ -15,7 +15,7 @@ from propwash.core.model import (
     Queued,
 )
 from propwash.core.names import remote_name
-from propwash.core.pool import Overclaimed
+from propwash.core.pool import Overclaimed, merged
 from propwash.engine.births import running, stillborn
 from propwash.engine.budgets import Budgets
 from propwash.engine.circuits import Circuits
@@ -213,8 +213,10 @@ class Admission:
 
     def _new_record(self, draft: Draft) -> Record:
         admitted = self._handlers.admit(draft.request, project=draft.name.project, domain=draft.name.domain)
+        defaults = (claim for claim in admitted.default_claims if self._ledger.definitions.has(claim.pool))
+        claims = merged((*admitted.claims, *defaults))
         try:
-            self._ledger.definitions.check(admitted.claims, project=draft.name.project)
+            self._ledger.definitions.check(claims, project=draft.name.project)
         except Overclaimed as error:
             raise Refused("CLAIM_TOO_LARGE", str(error)) from error
         now = self._clock.now()
@@ -224,7 +226,7 @@ class Admission:
             project=draft.name.project,
             domain=draft.name.domain,
             hint=admitted.hint,
-            claims=() if draft.adopts else tuple(admitted.claims),
+            claims=() if draft.adopts else claims,
             priority=draft.priority,
             policy=draft.policy,
             traits=admitted.traits,

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from propwash.core.model import Link, RemoteName, Traits
-from propwash.core.pool import merged
+from propwash.core.model import Claim, Link, RemoteName, Traits
 from propwash.handlers import answers, specs
 from propwash.handlers.checking import about_traits, overrides
+from propwash.handlers.claiming import claimed
 from propwash.handlers.connections import Connections
 from propwash.handlers.faults import Nonsense, short
 from propwash.handlers.registry import Registry, Served
@@ -60,13 +60,24 @@ class Admitter:
         """Validate a request of this project and domain; raises Refused."""
         served = self.served(request.task_type)
         connection = self._connections.pick(served.plugin, request.connection, project=project, domain=domain)
-        handler = served.handler
+        configured = self._connections.named(served.plugin, connection.name)
         spec = self.parse(served, request)
-        own = self._ask(served, request, "claims", lambda: answers.claims(handler.claims(spec)))
+        facts = {
+            "spec": spec,
+            "inputs": request.inputs,
+            "labels": request.labels,
+            "project": project,
+            "domain": domain,
+            "connection": connection.name,
+            "task_type": request.task_type,
+        }
         return Admission(
             connection=connection.name,
             traits=self._traits(served, request, connection),
-            claims=merged((*own, *self._connections.named(served.plugin, connection.name).claims)),
+            claims=(*configured.claims, *claimed(configured.claim_rules, facts)),
+            default_claims=self._default_claims(served, request, connection, spec)
+            if configured.has_default_claims
+            else (),
             hint=self._hint(served, request, connection, spec),
         )
 
@@ -79,6 +90,21 @@ class Admitter:
             )
         settle_s = self._connections.named(served.plugin, connection.name).settle_s
         return traits if settle_s is None else replace(traits, settle_s=settle_s)
+
+    def _default_claims(
+        self, served: Served, request: TaskRequest, connection: Connection, spec: Spec
+    ) -> tuple[Claim, ...]:
+        """None where the operator has yet to mend the connection: its settings may say which pools are meant."""
+        if self._faults.of(served, connection.name):
+            return ()
+
+        def question() -> tuple[Claim, ...]:
+            try:
+                return answers.claims(served.handler.claims(connection, spec))
+            except Unavailable:
+                return ()
+
+        return self._ask(served, request, "claims", question)
 
     def _hint(self, served: Served, request: TaskRequest, connection: Connection, spec: Spec) -> bytes:
         """Empty where the operator has yet to mend the connection: that refuses nobody, the execution waits."""

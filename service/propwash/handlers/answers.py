@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from propwash.core.events import Deletion
 from propwash.core.model import Claim, Fault, FaultKind, Json, Link, Observation, RemoteName, RemotePhase
+from propwash.core.pool import POOL_NAME_FORM, is_pool_name
 from propwash.handlers.faults import REASON, Nonsense, fault_of, nonsense, short
 from propwash.sdk import (
     Checked,
@@ -225,8 +226,10 @@ def claims(answer: object) -> tuple[Claim, ...]:
     """The claims; raises Nonsense."""
     checked = []
     for one in _items(answer, "claims"):
-        if not isinstance(one, Claim) or not isinstance(_as_object(one.pool), str) or not one.pool:
+        if not isinstance(one, Claim) or not isinstance(_as_object(one.pool), str):
             raise Nonsense(f"claims answered an item of type {_kind(one)}, or one without a pool")
+        if not is_pool_name(one.pool):
+            raise Nonsense(f"{one.pool!r:.100} is no pool's name: {POOL_NAME_FORM}")
         units: object = one.units
         if isinstance(units, bool) or not isinstance(units, int) or units < 1:
             raise Nonsense(f"a claim of {units!r:.50} units")

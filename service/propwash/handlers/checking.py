@@ -23,7 +23,7 @@ _ARGUMENTS = {
     "validate": 1,
     "logs": 3,
     "results": 4,
-    "claims": 1,
+    "claims": 2,
     "hint": 2,
     "links": 3,
     "check": 1,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from propwash.core.model import Claim
 from propwash.core.names import DERIVED, account_of
+from propwash.handlers.claiming import ClaimRule
 from propwash.ports import FieldFault, Refused
 from propwash.sdk import CallLimits, Connection, LocalSecrets, SecretReader
 
@@ -44,6 +45,10 @@ class ConfiguredConnection:
     """Goes before the handler's own."""
     claims: tuple[Claim, ...] = ()
     """What every execution on it takes of pools, besides what its handler claims; one for each pool."""
+    claim_rules: tuple[ClaimRule, ...] = ()
+    """What an execution takes besides, by what it asks for."""
+    has_default_claims: bool = True
+    """Whether what the handler claims holds."""
     takes_flyte_secrets: bool = True
     """Whether tasks that come with secrets of their own run with those in place of the connection's credentials."""
 
@@ -78,12 +83,28 @@ def conflicts(
                 found.append(f"plugin {one.plugin} has two default connections{where}: {other}, {name}")
             if scope and one.only_for and not any(_holds(only, scope) for only in one.only_for):
                 found.append(f"connection {name} is the default for {scope}, which may not use it")
-        for claim in one.claims if pools is not None else ():
-            there = (pools or {}).get(claim.pool, 0)
-            if claim.units > there:
-                short = f"{claim.units} of pool {claim.pool}, of which engine.pools has {there}"
-                found.append(f"connection {name} claims {short}")
+        if pools is not None:
+            found += _beyond(one, pools)
     return found
+
+
+def _beyond(one: ConfiguredConnection, pools: Mapping[str, int]) -> Iterator[str]:
+    """What it claims of pools that are not there, or are smaller."""
+    name = one.connection.name
+    for claim in one.claims:
+        there = _capacity(pools, claim.pool) or 0
+        if claim.units > there:
+            short = f"{claim.units} of pool {claim.pool}, of which engine.pools has {there}"
+            yield f"connection {name} claims {short}"
+    for rule in one.claim_rules:
+        if isinstance(rule.pool, str) and _capacity(pools, rule.pool) is None:
+            yield f"connection {name} claims of pool {rule.pool}, which engine.pools does not have"
+
+
+def _capacity(pools: Mapping[str, int], name: str) -> int | None:
+    """That of the pool, or of the longest template that its name begins as."""
+    templates = [one for one in pools if one.endswith("*") and name.startswith(one[:-1])]
+    return pools.get(name, pools[max(templates, key=len)] if templates else None)
 
 
 def _holds(outer: Scope, inner: Scope) -> bool:

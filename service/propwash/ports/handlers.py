@@ -49,7 +49,10 @@ class Admission:
     connection: str
     """The connection's name, the default filled in."""
     traits: Traits
-    claims: tuple[Claim, ...]
+    claims: tuple[Claim, ...] = ()
+    """What the operator has executions on the connection take; its pools must be there."""
+    default_claims: tuple[Claim, ...] = ()
+    """What the handler says that such a job takes; holds where there is such a pool."""
     hint: bytes = b""
     """What the handler needs to find or delete the job before its meta is known."""
 

@@ -34,6 +34,7 @@ from propwash.sdk.handler import (
     Spec,
     Value,
 )
+from propwash.sdk.pools import pool_name
 from propwash.sdk.secrets import (
     CREDENTIALS_UNAVAILABLE,
     LocalSecrets,
@@ -97,4 +98,5 @@ __all__ = [
     "Value",
     "Verdict",
     "parse_remote_name",
+    "pool_name",
 ]

@@ -237,8 +237,8 @@ class Handler(abc.ABC, Generic[SpecT]):
         """
         return b""
 
-    def claims(self, spec: SpecT) -> Sequence[Claim]:
-        """The pools and units that a job of this spec needs. No input or output."""
+    def claims(self, connection: Connection, spec: SpecT) -> Sequence[Claim]:
+        """Units of pools (see pool_name) that such a job takes, where there is such a pool. No input or output."""
         return ()
 
     def links(self, connection: Connection, name: RemoteName, spec: SpecT) -> Sequence[Link]:

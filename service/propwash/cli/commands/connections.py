@@ -14,6 +14,7 @@ from propwash.cli.exits import ExitCode
 from propwash.cli.printing import Output, dump, print_json, print_table
 from propwash.cli.session import output_option
 from propwash.config import Settings
+from propwash.handlers.claiming import ClaimRule
 from propwash.handlers.connections import ConfiguredConnection, Scope
 from propwash.handlers.inspection import CheckedConnection, Inspector
 from propwash.sdk import CallLimits, Rate
@@ -54,7 +55,16 @@ def list_(path: Path | None, overrides: dict[str, object], output: str) -> None:
                 click.echo(one["name"])
         case Output.TABLE:
             print_table(
-                ("CONNECTION", "PLUGIN", "ENDPOINT", "DEFAULT FOR", "ONLY FOR", "LIMITS", "SETTINGS"),
+                (
+                    "CONNECTION",
+                    "PLUGIN",
+                    "ENDPOINT",
+                    "DEFAULT FOR",
+                    "ONLY FOR",
+                    "LIMITS",
+                    "CLAIMS",
+                    "SETTINGS",
+                ),
                 [_row(one) for one in shown],
             )
 
@@ -115,7 +125,9 @@ async def _shown(settings: Settings) -> list[dict[str, object]]:
                 "only_for": [_scope(scope) for scope in one.only_for],
                 "limits": _limits(one.limits),
                 "settle_s": one.settle_s,
-                "claims": {claim.pool: claim.units for claim in one.claims},
+                "default_claims": one.has_default_claims,
+                "claims": _claims(one),
+                "claim_rules": _claim_rules(one),
                 "takes_flyte_secrets": one.takes_flyte_secrets,
                 "settings": inspector.shown_settings(one),
             }
@@ -146,6 +158,24 @@ def _scope(scope: Scope) -> dict[str, str]:
     return {"project": scope.project} | ({"domain": scope.domain} if scope.domain else {})
 
 
+def _claims(one: ConfiguredConnection) -> dict[str, object]:
+    fixed: dict[str, object] = {claim.pool: claim.units for claim in one.claims}
+    return fixed | {rule.pool: _shown_units(rule) for rule in one.claim_rules if isinstance(rule.pool, str)}
+
+
+def _claim_rules(one: ConfiguredConnection) -> list[dict[str, object]]:
+    shown = []
+    for rule in one.claim_rules:
+        if not isinstance(rule.pool, str):
+            told: dict[str, object] = {"pool": rule.pool.source, "units": _shown_units(rule)}
+            shown.append(told if rule.when is None else {**told, "when": rule.when.source})
+    return shown
+
+
+def _shown_units(rule: ClaimRule) -> int | str:
+    return rule.units if isinstance(rule.units, int) else rule.units.source
+
+
 def _limits(limits: CallLimits) -> dict[str, object]:
     kinds: Mapping[str, Rate | None] = {
         "reads": limits.reads,
@@ -166,8 +196,14 @@ def _row(one: Mapping[str, object]) -> tuple[str, ...]:
         ", ".join(default_for) or "-",
         ", ".join(_places(one["only_for"])) or "-",
         dump(one["limits"]) if one["limits"] else "-",
+        _told_claims(one),
         dump(one["settings"]) if one["settings"] else "-",
     )
+
+
+def _told_claims(one: Mapping[str, object]) -> str:
+    told = [dump(one[key]) for key in ("claims", "claim_rules") if one[key]]
+    return ", ".join(told + ([] if one["default_claims"] else ["not the handler's"])) or "-"
 
 
 def _places(scopes: object) -> list[str]:

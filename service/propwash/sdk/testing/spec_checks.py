@@ -11,6 +11,7 @@ import pydantic
 import pytest
 
 from propwash.core.model import Claim, Link, Traits
+from propwash.core.pool import POOL_NAME_FORM, is_pool_name
 from propwash.sdk.handler import Handler, Spec
 from propwash.sdk.testing.harness import HandlerHarness
 from propwash.sdk.testing.purity import audited
@@ -64,13 +65,16 @@ class SpecChecks:
         _must_refuse(harness, {**harness.quick, "no_such_field_": 1}, "an unknown field was accepted")
 
     async def test_claims_are_pure(self, harness: HandlerHarness[Spec]) -> None:
-        """Claims depend on the spec alone and are well formed."""
+        """Claims depend on the spec and connection alone, and are well formed."""
         spec = harness.parse(harness.quick)
-        claims = _pure("claims", lambda: tuple(harness.handler.claims(spec)))
+        claims = _pure("claims", lambda: tuple(harness.handler.claims(harness.connection, spec)))
         for claim in claims:
             assert isinstance(claim, Claim), f"claims answered {claim!r}, which is no Claim"
-            assert claim.pool, "a claim must name its pool"
+            assert is_pool_name(claim.pool), (
+                f"{claim.pool!r} is no pool's name, which is {POOL_NAME_FORM}; build it by pool_name"
+            )
             assert claim.units >= 1, "a claim must be of at least one unit"
+            assert not any(secret in claim.pool for secret in harness.secrets), "a pool's name holds a secret"
         assert len({claim.pool for claim in claims}) == len(claims), "a pool must be claimed once"
 
     async def test_hint_is_pure(self, harness: HandlerHarness[Spec]) -> None:

@@ -182,7 +182,7 @@ class ToyHandler(Handler[ToySpec]):
         await self.system.reach("list")
         return self.calls.list(owner)
 
-    def claims(self, spec: ToySpec) -> Sequence[Claim]:
+    def claims(self, connection: Connection, spec: ToySpec) -> Sequence[Claim]:
         """One unit of the pool that the spec names."""
         return (Claim(pool=spec.pool),) if spec.pool else ()
 
