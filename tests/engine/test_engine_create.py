@@ -88,7 +88,7 @@ def test_a_batch_is_all_or_none_and_may_repeat_one() -> None:
                 await create([draft_of("four"), draft_of("two", request_id="x")])
             assert raised.value.index == 1
             with pytest.raises(Refused):
-                await create([draft_of("five"), draft_of("six", pool="none")])
+                await create([draft_of("five"), draft_of("six", ending="none")])
             assert (
                 await rig.store.get([execution_name(name) for name in ("four", "five", "six")]) == [None] * 3
             )

@@ -215,6 +215,7 @@ def test_a_large_spec_cannot_make_an_expression_slow() -> None:
 def test_what_an_expression_does_not_name_does_not_count() -> None:
     spec = {"tags": ["a"] * 100_000, "note": object(), "few": [1]}
     assert Expression("size(spec.few) + size(spec['few'])").value({"spec": spec}) == 2
+    assert Expression("inputs.spec + size(spec.few)").value({"spec": spec, "inputs": {"spec": 1}}) == 2
     with pytest.raises(ExpressionFailed, match="more than 1000 values"):
         Expression("size(spec)").value({"spec": spec})
 
