@@ -42,6 +42,8 @@ class World:
     refusals: deque[grpc.StatusCode] = field(default_factory=deque)
     full_for_s: int | None = None
     """Where given, no create is let in, and it is advised to try again after so long."""
+    most_at_once: int | None = None
+    """Where given, larger batches are told that they never come in."""
     lost_answers: int = 0
     break_watch_after: deque[int] = field(default_factory=deque)
     compacted_before: int = 0
@@ -170,6 +172,9 @@ class Executions(execution_service_pb2_grpc.ExecutionServiceServicer):
         self, request: m.BatchCreateExecutionsRequest, context: _Context
     ) -> m.BatchCreateExecutionsResponse:
         self._begin("batch_create", request, context)
+        most = self._world.most_at_once
+        if most is not None and len(request.requests) > most:
+            refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "PROJECT_QUEUE_FULL", "never so many at once")
         return m.BatchCreateExecutionsResponse(
             executions=[self._create(each, context) for each in request.requests]
         )

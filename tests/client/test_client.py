@@ -109,6 +109,20 @@ async def test_a_server_that_stays_away_is_told_as_unavailable(server: FakeServe
     assert caught.value.is_transient
 
 
+async def test_create_many_halves_what_is_too_much_at_once(server: FakeServer, client: Client) -> None:
+    server.world.most_at_once = 300
+    wanted = [f"e{number:04}" for number in range(1100)]
+    made = [one.id async for one in client.create_many(map(new, wanted), project="p", domain="d")]
+    assert made == wanted
+    calls = [call for _, call in server.world.calls if isinstance(call, m.BatchCreateExecutionsRequest)]
+    sizes = [len(call.requests) for call in calls]
+    assert sizes == [1000, 500, 250, 250, 500, 250, 250, 100]
+    server.world.most_at_once = 0
+    with pytest.raises(ClientError, match="PROJECT_QUEUE_FULL"):
+        async for _ in client.create_many([new("late")], project="p", domain="d"):
+            pass
+
+
 async def test_create_many_goes_in_batches_and_keeps_the_order(server: FakeServer, client: Client) -> None:
     wanted = [f"e{number:04d}" for number in range(BATCH_SIZE + 5)]
     made = [one.id async for one in client.create_many(map(new, wanted), project="p", domain="d")]

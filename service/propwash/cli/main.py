@@ -20,7 +20,7 @@ Exit codes:
   4    the execution was ABORTED
   5    the execution TIMED_OUT
   6    no such execution, handler or pool
-  7    the server cannot be reached, or does not answer in time
+  7    the server cannot be reached, does not answer in time, or takes no more at the moment
   8    serve: the data directory does not serve; it was left as it is
   9    serve, sandbox: the port cannot be listened on
   10   conflict: it exists with another body, has already ended, is in use, or was changed meanwhile

@@ -137,14 +137,25 @@ class Client(PoolCalls):
     ) -> AsyncGenerator[Execution, None]:
         """Create many, in batches of at most 1,000; each batch is created wholly or not at all.
 
-        Answers in the order given, each execution as soon as its batch is durable.
+        A batch that is larger than a limit of the server is halved. Answers in the order given, each execution as soon
+        as its batch is durable.
         """
         parent = parent_name(project, domain)
-        for batch in _batches(to_create_request(one, parent) for one in new):
-            request = messages.BatchCreateExecutionsRequest(parent=parent, requests=batch)
-            answer = await self._caller.call(self._executions.BatchCreateExecutions, request)
-            for message in answer.executions:
-                yield from_execution(message)
+        for whole in _batches(to_create_request(one, parent) for one in new):
+            parts = [whole]
+            while parts:
+                batch = parts.pop()
+                request = messages.BatchCreateExecutionsRequest(parent=parent, requests=batch)
+                try:
+                    answer = await self._caller.call(self._executions.BatchCreateExecutions, request)
+                except ClientError as error:
+                    if not _is_too_large(error) or len(batch) == 1:
+                        raise
+                    half = len(batch) // 2
+                    parts += [batch[half:], batch[:half]]
+                    continue
+                for message in answer.executions:
+                    yield from_execution(message)
 
     async def get(self, name: str) -> Execution:
         """Read one execution by its resource name."""
@@ -281,6 +292,11 @@ def parent_name(project: str, domain: str) -> str:
 def execution_name(project: str, domain: str, execution: str) -> str:
     """The resource name of an execution."""
     return f"{parent_name(project, domain)}/executions/{execution}"
+
+
+def _is_too_large(error: ClientError) -> bool:
+    """Whether the server would take fewer at once, and never as many."""
+    return error.code == "RESOURCE_EXHAUSTED" and bool(error.reason) and error.retry_after_s is None
 
 
 def _batches(

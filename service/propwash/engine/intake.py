@@ -106,5 +106,5 @@ def _told(full: Full) -> str:
             there = f"project {full.project!r} has {full.count} executions in its queue"
         case Limit.ACTIVE:
             there = f"the server has {full.count} executions that are not terminal"
-    more = "" if full.retry_after_s is not None else f", and {full.arriving} at once can never come in"
+    more = "" if full.retry_after_s is not None else f": {full.arriving} at once can never come in"
     return f"{there}, {full.most} are allowed{more}"
