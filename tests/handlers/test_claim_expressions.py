@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import sys
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -218,6 +219,12 @@ def test_what_an_expression_does_not_name_does_not_count() -> None:
     assert Expression("inputs.spec + size(spec.few)").value({"spec": spec, "inputs": {"spec": 1}}) == 2
     with pytest.raises(ExpressionFailed, match="more than 1000 values"):
         Expression("size(spec)").value({"spec": spec})
+
+
+def test_without_the_extra_an_expression_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cel", None)
+    with pytest.raises(ExpressionFault, match=r"^expressions need propwash\[expressions\]$"):
+        Expression("1")
 
 
 def test_a_value_without_a_plain_form_is_told_by_its_type() -> None:
