@@ -127,7 +127,7 @@ class Narrow(FakeExecutions):
             most=2,
             count=queued,
             arriving=len(drafts),
-            leaving_per_s=0.0,
+            leaving_per_s=1.0,
             project="p",
             key="k",
         )
@@ -155,7 +155,8 @@ async def test_a_client_that_comes_again_as_told_comes_in_when_there_is_room() -
                     project="p", domain="d", task_type="query", spec={"query": "x"}, execution_id="late"
                 )
             )
-            await narrow.refused.wait()
+            async with asyncio.timeout(5.0):
+                await narrow.refused.wait()
             assert not late.done()
             narrow.end(ExecutionName("p", "d", "a"), OutcomeKind.SUCCEEDED)
             assert (await late).name == full("late")

@@ -114,7 +114,10 @@ _NO_FLOW = Flow(since=-math.inf, at=-math.inf)
 def room_for(
     limit: Limit, *, most: int, count: int, arriving: int, leaving_per_s: float, project: str = "", key: str
 ) -> Full | None:
-    """None where so many may come in, all together, else why not. key spreads those who are told to come again."""
+    """None where so many may come in, all together, else why not.
+
+    leaving_per_s is more than 0, as Flow tells it; key spreads those who are told to come again.
+    """
     missing = count + arriving - most
     if missing <= 0 or arriving == 0:
         return None
