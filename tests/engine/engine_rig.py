@@ -19,7 +19,7 @@ from propwash.handlers.connections import ConfiguredConnection, Connections
 from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
 from propwash.handlers.registry import load
-from propwash.ports import Clock, Draft, ExecutionName, Record, TaskRequest
+from propwash.ports import Clock, ConnectionStatus, Draft, ExecutionName, Record, TaskRequest
 from propwash.sdk import Handler, Plugin, Value
 from propwash.sdk.testing import ToyHandler, ToySpec, ToySystem
 from propwash.store.memory import MemoryStore
@@ -53,6 +53,7 @@ class EngineLog:
     forgotten: list[str] = field(default_factory=list)
     depths: dict[str, int] = field(default_factory=dict)
     views: dict[str, PoolView] = field(default_factory=dict)
+    statuses: list[ConnectionStatus] = field(default_factory=list)
 
     def stepped(
         self,
@@ -85,6 +86,9 @@ class EngineLog:
 
     def pools(self, views: Sequence[PoolView]) -> None:
         self.views = {view.name: view for view in views}
+
+    def connections(self, statuses: Sequence[ConnectionStatus]) -> None:
+        self.statuses = list(statuses)
 
     def units(self, pool: str) -> tuple[int, int, int]:
         """Capacity, units held, executions that wait, as last told."""

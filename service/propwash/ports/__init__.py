@@ -18,6 +18,14 @@ from propwash.ports.commits import (
     Stale,
     Update,
 )
+from propwash.ports.connections import (
+    BreakerState,
+    BreakerStatus,
+    ConnectionStatus,
+    ConnectionStatuses,
+    ThrottleStatus,
+    WaitingCalls,
+)
 from propwash.ports.executions import (
     AdoptedJob,
     AlreadyEnded,
@@ -77,6 +85,8 @@ __all__ = [
     "AlreadyExists",
     "AnyOf",
     "Behind",
+    "BreakerState",
+    "BreakerStatus",
     "Bury",
     "Change",
     "ChangePage",
@@ -86,6 +96,8 @@ __all__ = [
     "Compacted",
     "Comparator",
     "Comparison",
+    "ConnectionStatus",
+    "ConnectionStatuses",
     "Draft",
     "DropPool",
     "Duplicate",
@@ -133,6 +145,8 @@ __all__ = [
     "StoredChange",
     "StoredPool",
     "TaskRequest",
+    "ThrottleStatus",
     "Update",
     "Wait",
+    "WaitingCalls",
 ]

@@ -12,6 +12,7 @@ from propwash.core.model import (
     Fault,
 )
 from propwash.core.pool import PoolView
+from propwash.ports.connections import ConnectionStatus
 from propwash.ports.records import ExecutionName
 
 
@@ -48,6 +49,9 @@ class Instrument(Protocol):
 
     def pools(self, views: Sequence[PoolView]) -> None:
         """How all pools stand, every second or so; one that is not named is not there any more."""
+
+    def connections(self, statuses: Sequence[ConnectionStatus]) -> None:
+        """How all connections stand, every second or so; one that is not named is not there any more."""
 
     def breaker(
         self,
