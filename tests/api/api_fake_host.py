@@ -85,6 +85,10 @@ class FakeHandlers:
         """Not for the API."""
         return 1
 
+    def endpoint(self, task_type: str, connection: str) -> str:
+        """Not for the API."""
+        return ""
+
     def handler_key(self, task_type: str) -> str:
         """Not for the API."""
         return task_type

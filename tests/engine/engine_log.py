@@ -10,7 +10,7 @@ from propwash.core.events import Event
 from propwash.core.model import Execution, Fault, Phase
 from propwash.core.overload import Measure
 from propwash.core.pool import PoolView
-from propwash.ports import Clock, ExecutionName
+from propwash.ports import Clock, ConnectionStatus, ExecutionName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class EngineLog:
     forgotten: list[str] = field(default_factory=list)
     depths: dict[str, int] = field(default_factory=dict)
     views: dict[str, PoolView] = field(default_factory=dict)
+    statuses: list[ConnectionStatus] = field(default_factory=list)
     refusals: list[tuple[str, int]] = field(default_factory=list)
     overloads: list[tuple[float, Measure | None]] = field(default_factory=list)
     """When one began or ended."""
@@ -81,6 +82,9 @@ class EngineLog:
 
     def pools(self, views: Sequence[PoolView]) -> None:
         self.views = {view.name: view for view in views}
+
+    def connections(self, statuses: Sequence[ConnectionStatus]) -> None:
+        self.statuses = list(statuses)
 
     def units(self, pool: str) -> tuple[int, int, int]:
         """Capacity, units held, executions that wait, as last told."""

@@ -22,7 +22,7 @@ from propwash.handlers.discovery import given
 from propwash.handlers.host import HandlerHost
 from propwash.handlers.options import HostOptions
 from propwash.handlers.registry import load
-from propwash.ports import Admission, Clock, ExecutionName, JobRequest, TaskRequest
+from propwash.ports import Admission, Clock, ConnectionStatus, ExecutionName, JobRequest, TaskRequest
 from propwash.sdk import Plugin, Value
 
 UID = ExecutionUid("0123456789abcdefghjkmnpqrs")
@@ -105,6 +105,9 @@ class Recorder:
         overload: Measure | None,
     ) -> None:
         raise AssertionError("the host lets nothing in")
+
+    def connections(self, statuses: Sequence[ConnectionStatus]) -> None:
+        raise AssertionError("the host tells of no connections")
 
     def breaker(
         self,

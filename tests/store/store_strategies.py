@@ -62,6 +62,8 @@ OBSERVATIONS = every(
     is_retryable=st.booleans(),
     links=LINKS,
     outputs=OUTPUTS,
+    # Volatile: where it is lost, the job is asked for by its age.
+    ask_again_s=st.none(),
 )
 OUTCOMES = every(
     m.Outcome,
@@ -151,6 +153,8 @@ EXECUTIONS = every(
     created_at=INSTANTS,
     updated_at=INSTANTS,
     failures=st.lists(FAILURES, max_size=3).map(tuple),
+    # Volatile: a hint that is lost in a crash is made up for by the first poll.
+    hinted_at=st.just(0.0),
 )
 UNITS = st.integers(0, MOST_UNITS)
 SHARES = every(

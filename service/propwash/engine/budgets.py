@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,6 +77,14 @@ class Turn:
         self.go = _declined
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody who waits for a turn in a coroutine."""
+
+    urgency: Urgency
+    since: Instant
+
+
 class Budget:
     """One throttle and those who wait for it. at does something at an instant."""
 
@@ -92,7 +101,11 @@ class Budget:
         self._passed_over = 0
         """How many turns have gone, one after the other, while somebody less urgent waited."""
         self._is_serving = self._is_timing = self._is_stopped = False
-        self._leaves: set[asyncio.Future[bool]] = set()
+        self._leaves: dict[asyncio.Future[bool], Asked] = {}
+        self.throttled = 0
+        """How many answers asked to slow down."""
+        self.in_flight = 0
+        """How many calls are under way."""
 
     @property
     def closed_until(self) -> Instant:
@@ -103,6 +116,32 @@ class Budget:
     def rate(self) -> float:
         """Calls a second that may go at the moment; less than the limit where the remote system was slow to bear it."""
         return self._throttle.at_time(self._clock.now()).rate
+
+    @property
+    def left(self) -> float:
+        """How many calls may go at once, or part of the next; what is closed has none."""
+        throttle = self._throttle.at_time(self._clock.now())
+        return 0.0 if throttle.closed_until > throttle.at else max(throttle.level, 0.0)
+
+    @property
+    def slowed_at(self) -> Instant | None:
+        """When the rate was last cut; None where it never was."""
+        cut_at = self._throttle.cut_at
+        return cut_at if cut_at > float("-inf") else None
+
+    @property
+    def asked(self) -> Sequence[Asked]:
+        """Who waits in turn()."""
+        return tuple(asked for leave, asked in self._leaves.items() if not leave.done())
+
+    @contextmanager
+    def calling(self, calls: int = 1) -> Iterator[None]:
+        """Count calls as under way inside the block."""
+        self.in_flight += calls
+        try:
+            yield
+        finally:
+            self.in_flight -= calls
 
     def wait_s(self, urgency: Urgency = Urgency.ABORT) -> float:
         """How long who asks now would wait, as far as those who wait now go first."""
@@ -158,21 +197,22 @@ class Budget:
 
         if self._is_stopped:
             return False
-        self._leaves.add(leave)
+        self._leaves[leave] = Asked(urgency, self._clock.now())
         try:
             self.ask(urgency, go)
             self.serve()
             return await leave
         finally:
-            self._leaves.discard(leave)
+            del self._leaves[leave]
 
-    def heed(self, fault: Fault | None, *, sent_at: Instant) -> None:
-        """Learn from how a call ended that was sent then: slow down where the remote system asked for it."""
+    def heed(self, fault: Fault | None, *, sent_at: Instant, calls: int = 1) -> None:
+        """Learn from how a call ended that was sent then, or so many: slow down where that was asked for."""
         now = self._clock.now()
         match fault:
             case None | Fault(kind=FaultKind.PERMANENT | FaultKind.RETRYABLE):
                 self._throttle = self._throttle.answered(now)
             case Fault(kind=FaultKind.THROTTLED) if fault.reason not in NOTHING_OF_THE_SYSTEM:
+                self.throttled += calls
                 self._throttle = self._throttle.slowed(
                     now, sent_at=sent_at, retry_after_s=fault.retry_after_s
                 )

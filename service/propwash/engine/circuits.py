@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from propwash.core.breaker import Breaker, BreakerLimits, Open, Sign, sign_of
+from propwash.core.breaker import Breaker, BreakerLimits, BreakerState, Open, Sign, sign_of
 from propwash.core.model import Fault, Instant
 from propwash.core.names import account_of
-from propwash.engine.budgets import Budget, Urgency
+from propwash.engine.budgets import Asked, Budget, Urgency
 from propwash.engine.options import EngineOptions
 from propwash.engine.supervision import Supervisor
 from propwash.ports import Clock, Handlers, Instrument
@@ -70,7 +70,11 @@ class Circuit:
         """Who is to be woken, in the order of asking."""
         self._tried: dict[Source, int] = {}
         """The number of each source's last probe."""
-        self._leaves: set[asyncio.Future[Permit | None]] = set()
+        self._leaves: dict[asyncio.Future[Permit | None], tuple[Budget, Source, Asked]] = {}
+        self.openings = 0
+        """How often it has opened."""
+        self.answered_at: Instant | None = None
+        """When a call was last answered."""
         self._is_stopped = False
         instrument.breaker(handler=handler, connection=connection, is_open=False)
 
@@ -78,6 +82,19 @@ class Circuit:
     def opened(self) -> Open | None:
         """Since when and why calls are held back, and when the next is tried; None where they are not."""
         return self._breaker.opened
+
+    @property
+    def state(self) -> BreakerState:
+        """The breaker's own."""
+        return self._breaker.state
+
+    def asked(self, budget: Budget) -> Sequence[tuple[Source, Asked]]:
+        """Who waits in turn() with this budget."""
+        return tuple(
+            (source, asked)
+            for leave, (wanted, source, asked) in self._leaves.items()
+            if wanted is budget and not leave.done()
+        )
 
     @property
     def next_try_at(self) -> Instant | None:
@@ -101,7 +118,10 @@ class Circuit:
 
     def end(self, permit: Permit, fault: Fault | None, *, executions: Iterable[str] = ()) -> None:
         """A call ended, with a fault or an answer; executions are those that it was made for."""
-        self._hear(sign_of(fault), fault, permit, executions)
+        sign = sign_of(fault)
+        if sign is Sign.ANSWERED:
+            self.answered_at = self._clock.now()
+        self._hear(sign, fault, permit, executions)
 
     def unused(self, permit: Permit) -> None:
         """Nothing was called."""
@@ -124,12 +144,12 @@ class Circuit:
 
         if self._is_stopped:
             return None
-        self._leaves.add(leave)
+        self._leaves[leave] = budget, source, Asked(urgency, self._clock.now())
         try:
             ask()
             return await leave
         finally:
-            self._leaves.discard(leave)
+            del self._leaves[leave]
 
     def stop(self) -> None:
         """Let those go who wait in turn; nothing more is tried."""
@@ -152,6 +172,7 @@ class Circuit:
             self._wake_all()
             return
         if was is None:
+            self.openings += 1
             self._tell(is_open=True, fault=opened.fault)
         self._at(max(opened.until, now), self._offer)
 

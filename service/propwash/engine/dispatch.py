@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
 
@@ -85,6 +85,11 @@ class Dispatcher:
             return None
         lane, call = waiting
         return lane.ahead(call)
+
+    def lanes(self, handler: str, connection: str) -> Sequence[tuple[Verb, Lane]]:
+        """The lanes of one configured connection of a handler that have been used."""
+        lanes = ((verb, self._lanes.get((handler, connection, verb))) for verb in Verb)
+        return tuple((verb, lane) for verb, lane in lanes if lane is not None)
 
     def stop(self) -> None:
         """Start no more calls."""

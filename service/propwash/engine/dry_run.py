@@ -30,7 +30,8 @@ async def dry_run(
     if not await budget.turn(Urgency.NEW):
         raise NotAccepting("the service is stopping")
     sent_at = clock.now()
-    fault = await handlers.validate(job)
+    with budget.calling():
+        fault = await handlers.validate(job)
     budget.heed(fault, sent_at=sent_at)
     if not isinstance(fault, Fault):
         return

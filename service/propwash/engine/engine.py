@@ -21,6 +21,7 @@ from propwash.engine.options import EngineOptions
 from propwash.engine.pools import PoolCatalogue
 from propwash.engine.reconciler import Reconciler
 from propwash.engine.retention import purge_for_ever
+from propwash.engine.statuses import Statuses
 from propwash.engine.supervision import Supervisor
 from propwash.engine.sweep import Sweeper
 from propwash.engine.table import Entry, Table
@@ -29,8 +30,8 @@ from propwash.ports import Clock, Handlers, Instrument, NotAccepting, Store
 
 LOADED_AT_ONCE = 500
 """Rows that the ledger takes up before the loop is given a turn."""
-POOLS_EVERY_S = 1.0
-"""How often the pools are reported."""
+REPORT_EVERY_S = 1.0
+"""How often pools and connections are reported."""
 
 
 class Engine:
@@ -106,6 +107,14 @@ class Engine:
             budgets=budgets,
             circuits=circuits,
         )
+        self.connections = Statuses(
+            clock=clock,
+            handlers=handlers,
+            budgets=budgets,
+            circuits=circuits,
+            dispatcher=self._dispatcher,
+            observer=self._observer,
+        )
         self._decisions = Decisions()
         self.pools = PoolCatalogue(
             clock=clock,
@@ -176,7 +185,7 @@ class Engine:
             "retention",
             is_eternal=True,
         )
-        self._supervisor.spawn(self._report_pools(), "pool report", is_eternal=True)
+        self._supervisor.spawn(self._report(), "report", is_eternal=True)
         self._supervisor.spawn(self._intake.run(), "intake", is_eternal=True)
         self.executions.open()
         self.pools.open()
@@ -221,7 +230,7 @@ class Engine:
     def _withdraw_create(self, entry: Entry) -> bool:
         return self._dispatcher.withdraw_create(entry)
 
-    async def _report_pools(self) -> None:
+    async def _report(self) -> None:
         while True:
             views = []
             for name in tuple(self._ledger.pools):
@@ -230,7 +239,8 @@ class Engine:
                     # A pool that many projects use takes its time.
                     await asyncio.sleep(0)
             self._instrument.pools(views)
-            await self._clock.sleep_until(self._clock.now() + POOLS_EVERY_S)
+            self._instrument.connections(self.connections.all())
+            await self._clock.sleep_until(self._clock.now() + REPORT_EVERY_S)
 
 
 def _waiting_since(execution: Execution) -> Instant:

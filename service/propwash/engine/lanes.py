@@ -99,6 +99,21 @@ class Lane:
         behind_all = max(self._depth() - 1, 0)
         return min(self._positions.value().get(call.number, behind_all), behind_all)
 
+    def waiting(self) -> Mapping[Urgency, int]:
+        """How many calls wait that are still wanted, by urgency."""
+        return {
+            urgency: sum(call.start is not _nothing for call in queue)
+            for urgency, queue in self._queues.items()
+        }
+
+    def oldest_since(self) -> Instant | None:
+        """Since when the call waits that has waited longest; None where none does."""
+        firsts = (
+            next((call.queued_at for call in queue if call.start is not _nothing), None)
+            for queue in self._queues.values()
+        )
+        return min((first for first in firsts if first is not None), default=None)
+
     def stop(self) -> None:
         """Start no more calls; what is queued stays where it is, in the store's states."""
         self._is_stopped = True
@@ -149,7 +164,8 @@ class Lane:
 
     async def _run(self, work: Work, permit: Permit) -> None:
         try:
-            await work(permit)
+            with self._budget.calling():
+                await work(permit)
         finally:
             self._running -= 1
             if not self._running:

@@ -32,6 +32,8 @@ class _Batch:
     def __init__(self, clock: Clock, budget: Budget, circuit: Circuit) -> None:
         self.waiting = Due()
         self.order = Snapshot(clock, self.waiting.order)
+        self.since: dict[Entry, Instant] = {}
+        """When who waits was put."""
         self.budget = budget
         self.circuit = circuit
         self.is_active = False
@@ -75,6 +77,7 @@ class Observer:
             circuit = self._circuits.of(plan.task_type, plan.connection)
             batch = self._batches[key] = _Batch(self._clock, budget, circuit)
         batch.waiting.put(entry, effect)
+        batch.since[entry] = self._clock.now()
         if not batch.is_active and not self._is_stopped:
             batch.is_active = True
             self._active += 1
@@ -98,6 +101,14 @@ class Observer:
         task_type = entry.execution.plan.task_type
         is_batched = self._handlers.is_batched(task_type)
         return place // self._handlers.batch_size(task_type) if is_batched else place
+
+    def waiting(self) -> Sequence[tuple[str, str, int, Instant]]:
+        """Handler, connection, how many of its jobs wait, and since when the first of them."""
+        return tuple(
+            (*key, len(batch.since), min(batch.since.values()))
+            for key, batch in self._batches.items()
+            if batch.since
+        )
 
     def stop(self) -> None:
         """Start no more calls."""
@@ -152,10 +163,12 @@ class Observer:
             if taken is None:
                 break
             entry, effect = taken
+            since = batch.since.pop(entry, now)
             if effect in machine.due(entry.execution, now):
                 if asked and not is_batched and not batch.budget.spare():
                     # One call each: the first has had its turn, and the others go while nobody else waits for theirs.
                     batch.waiting.put(entry, effect)
+                    batch.since[entry] = since
                     break
                 asked.append((entry, effect))
             else:
@@ -163,7 +176,8 @@ class Observer:
         if not asked:
             batch.circuit.unused(permit)
             return
-        answers = await self._handlers.get(task_type, connection, [effect.meta for _, effect in asked])
+        with batch.budget.calling(1 if is_batched else len(asked)):
+            answers = await self._handlers.get(task_type, connection, [effect.meta for _, effect in asked])
         heard = [(entry, answers.get(effect.meta, _UNANSWERED)) for entry, effect in asked]
         self._heed(batch, permit, heard, is_batched=is_batched)
         for number, (entry, effect) in enumerate(asked, start=1):
@@ -187,7 +201,7 @@ class Observer:
         faults = [(entry, answer) for entry, answer in answers if isinstance(answer, Fault)]
         slow = [fault for _, fault in faults if fault.kind is FaultKind.THROTTLED]
         if slow:
-            batch.budget.heed(slow[0], sent_at=permit.sent_at)
+            batch.budget.heed(slow[0], sent_at=permit.sent_at, calls=1 if is_batched else len(slow))
         if not (slow and is_batched):
             for _ in range(min(len(answers) - len(faults), 1 if is_batched else len(answers))):
                 batch.budget.heed(None, sent_at=permit.sent_at)

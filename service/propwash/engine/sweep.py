@@ -84,7 +84,8 @@ class Sweeper:
         permit = await circuit.turn(reads, Source.SWEEP, Urgency.SWEEP)
         if permit is None or not self._may_call():
             return
-        listed = await self._handlers.list(task_type, connection, self._store.owner)
+        with reads.calling():
+            listed = await self._handlers.list(task_type, connection, self._store.owner)
         fault = listed if isinstance(listed, Fault) else None
         reads.heed(fault, sent_at=permit.sent_at)
         circuit.end(permit, fault, executions=(_LISTED,))
@@ -130,7 +131,8 @@ class Sweeper:
         permit = await circuit.turn(deletes, Source.SWEEP, Urgency.SWEEP)
         if permit is None or not self._may_call():
             return
-        deletion = await self._handlers.delete(task_type, connection, job.name, job.meta, b"")
+        with deletes.calling():
+            deletion = await self._handlers.delete(task_type, connection, job.name, job.meta, b"")
         fault = deletion if isinstance(deletion, Fault) else None
         deletes.heed(fault, sent_at=permit.sent_at)
         circuit.end(permit, fault, executions=(job.name,))

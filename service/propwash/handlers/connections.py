@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,11 @@ from propwash.core.names import DERIVED, account_of
 from propwash.handlers.claiming import ClaimRule
 from propwash.ports import FieldFault, Refused
 from propwash.sdk import CallLimits, Connection, LocalSecrets, SecretReader
+
+_ENDPOINT = re.compile(
+    r"((?:[A-Za-z][\w+.-]*://)?)(?:[^/?#@]*@)?([^/?#@]+(?:/[^?#@]*)?)(?:[?#].*)?", re.DOTALL
+)
+"""Scheme, user info, host and path, query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,12 @@ class ConfiguredConnection:
     """Whether what the handler claims holds."""
     takes_flyte_secrets: bool = True
     """Whether tasks that come with secrets of their own run with those in place of the connection's credentials."""
+
+    @property
+    def shown_endpoint(self) -> str:
+        """The endpoint without user info and query; empty where it is not clear what of it these are."""
+        match = _ENDPOINT.fullmatch(self.connection.endpoint)
+        return match[1] + match[2] if match else ""
 
     def admits(self, project: str, domain: str) -> bool:
         """Whether an execution of this project and domain may use it."""

@@ -155,6 +155,14 @@ class HandlerHost:
             deletes=given.deletes or own.deletes,
         )
 
+    def endpoint(self, task_type: str, connection: str) -> str:
+        """See ports.Handlers; empty for what is not served or not configured."""
+        served = self._registry.served.get(task_type)
+        try:
+            return "" if served is None else self._connections.named(served.plugin, connection).shown_endpoint
+        except Refused:
+            return ""
+
     def handler_key(self, task_type: str) -> str:
         """See ports.Handlers; the task type itself where it is not served."""
         served = self._registry.served.get(task_type)

@@ -18,6 +18,14 @@ from propwash.ports.commits import (
     Stale,
     Update,
 )
+from propwash.ports.connections import (
+    BreakerState,
+    BreakerStatus,
+    ConnectionStatus,
+    ConnectionStatuses,
+    ThrottleStatus,
+    WaitingCalls,
+)
 from propwash.ports.executions import (
     AdoptedJob,
     AlreadyEnded,
@@ -81,6 +89,8 @@ __all__ = [
     "AlreadyExists",
     "AnyOf",
     "Behind",
+    "BreakerState",
+    "BreakerStatus",
     "Bury",
     "Change",
     "ChangePage",
@@ -90,6 +100,8 @@ __all__ = [
     "Compacted",
     "Comparator",
     "Comparison",
+    "ConnectionStatus",
+    "ConnectionStatuses",
     "Draft",
     "DropPool",
     "Duplicate",
@@ -141,6 +153,8 @@ __all__ = [
     "StoredChange",
     "StoredPool",
     "TaskRequest",
+    "ThrottleStatus",
     "Update",
     "Wait",
+    "WaitingCalls",
 ]

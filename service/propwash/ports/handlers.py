@@ -110,6 +110,9 @@ class Handlers(Protocol):
     def limits(self, task_type: str, connection: str) -> CallLimits:
         """How fast the connection may be called for this task type, as far as the operator or the handler says."""
 
+    def endpoint(self, task_type: str, connection: str) -> str:
+        """Where the connection is called, without credentials; empty for the system's public endpoint."""
+
     def handler_key(self, task_type: str) -> str:
         """The same for all task types that one handler object serves: what can be observed in one batch."""
 

@@ -14,6 +14,7 @@ from propwash.core.model import (
 )
 from propwash.core.overload import Measure
 from propwash.core.pool import PoolView
+from propwash.ports.connections import ConnectionStatus
 from propwash.ports.records import ExecutionName
 
 
@@ -73,6 +74,9 @@ class Instrument(Protocol):
         """How much there is: executions that are not terminal, and those that queue; the loop's smoothed lag; changes
         that wait for a commit, and for how long the oldest does; and which of these keeps new work out.
         """
+
+    def connections(self, statuses: Sequence[ConnectionStatus]) -> None:
+        """How all connections stand, every second or so; one that is not named is not there any more."""
 
     def breaker(
         self,

@@ -27,8 +27,9 @@ from propwash.core.model import (
     Running,
 )
 from propwash.core.pool import PoolView
-from propwash.ports import ExecutionName
+from propwash.ports import ConnectionStatus, ExecutionName
 from propwash.telemetry.admission import AdmissionMetrics
+from propwash.telemetry.connections import ConnectionMetrics
 from propwash.telemetry.lines import log, say
 from propwash.telemetry.pools import PoolMetrics
 from propwash.telemetry.staleness import Staleness
@@ -106,6 +107,7 @@ class Telemetry(AdmissionMetrics):
         self._commit_failures = self._counter("store_commit_failures", "Group commits that failed.")
         self._lag = self._histogram("loop_lag_seconds", "How late the loop was at a beat.")
         self._pools = PoolMetrics(self.registry, most=MAX_LABEL_VALUES)
+        self._connections = ConnectionMetrics(self.registry, most=MAX_LABEL_VALUES)
         self._breaker_open = self._gauge(
             "breaker_open", "1 while a connection's breaker holds calls back.", "handler", "connection"
         )
@@ -276,6 +278,10 @@ class Telemetry(AdmissionMetrics):
     def pools(self, views: Sequence[PoolView]) -> None:
         """Part of ports.Instrument."""
         self._pools.report(views, now=self._now())
+
+    def connections(self, statuses: Sequence[ConnectionStatus]) -> None:
+        """Part of ports.Instrument."""
+        self._connections.report(statuses, now=self._now())
 
     def breaker(
         self,
