@@ -148,6 +148,7 @@ class Server:
             instrument=telemetry,
             flyte=host.flyte,
             pools=engine.pools,
+            connections=engine.connections,
             admits_hint=bearer.admits if bearer is not None else None,
         )
         # Before the engine has taken up its work, which takes a while where there is much of it.

@@ -18,7 +18,7 @@ from propwash.pb.v1 import execution_service_pb2_grpc, handler_service_pb2_grpc,
 from propwash.pb.v1.execution_pb2 import Execution
 from propwash.pb.v1.execution_service_pb2 import CreateExecutionRequest
 from propwash.pb.v1.value_pb2 import MapValue, Value
-from propwash.ports import ExecutionName, FlyteTasks
+from propwash.ports import ConnectionStatuses, ExecutionName, FlyteTasks
 from tests.api.api_fake_host import FakeHandlers, Heard
 from tests.api.api_fake_pools import FakePools
 from tests.api.api_fakes import FakeExecutions, FakeStore
@@ -38,6 +38,7 @@ class World:
     pools: FakePools = field(default_factory=FakePools)
     permit: Permit = anyone
     admits_hint: Admits | None = None
+    connections: ConnectionStatuses | None = None
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -63,6 +64,7 @@ class World:
             pools=self.pools,
             permit=self.permit,
             admits_hint=self.admits_hint,
+            connections=self.connections,
         )
         self.port = await self.server.start()
         target = f"127.0.0.1:{self.port}"

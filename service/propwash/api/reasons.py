@@ -128,6 +128,7 @@ class Reason(enum.Enum):
         StatusCode.NOT_FOUND, "name, names[i], remote_name", "There is no execution of that name."
     )
     HANDLER_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name", "There is no handler of that name.")
+    CONNECTION_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name", "The server has no connection of that name.")
     POOL_NOT_FOUND = Row(StatusCode.NOT_FOUND, "name, parent, pool.name", "There is no pool of that name.")
     POOL_EXISTS = Row(
         StatusCode.ALREADY_EXISTS, "pool_id", "There is a pool of that name; metadata.name names it."

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from propwash.api.connections import ConnectionService
 from propwash.api.credentials import server_credentials
 from propwash.api.drafts import Drafter
 from propwash.api.executions import ExecutionService
@@ -22,6 +23,8 @@ from propwash.api.reflection import add_reflection
 from propwash.api.translate import Translator
 from propwash.api.watching import Watching
 from propwash.pb.v1 import (
+    connection_service_pb2,
+    connection_service_pb2_grpc,
     execution_service_pb2,
     execution_service_pb2_grpc,
     handler_service_pb2,
@@ -29,12 +32,13 @@ from propwash.pb.v1 import (
     pool_service_pb2,
     pool_service_pb2_grpc,
 )
-from propwash.ports import Executions, FlyteTasks, Handlers, Pools, Store
+from propwash.ports import ConnectionStatuses, Executions, FlyteTasks, Handlers, Pools, Store
 
 AddService = Callable[[grpc.aio.Server], str]
 """Adds a service to the server and tells its full name."""
 EXECUTION_SERVICE = execution_service_pb2.DESCRIPTOR.services_by_name["ExecutionService"].full_name
 HANDLER_SERVICE = handler_service_pb2.DESCRIPTOR.services_by_name["HandlerService"].full_name
+CONNECTION_SERVICE = connection_service_pb2.DESCRIPTOR.services_by_name["ConnectionService"].full_name
 POOL_SERVICE = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name
 FLYTE_STREAMS = (
     "/flyteidl.service.AsyncAgentService/GetTaskLogs",
@@ -68,16 +72,18 @@ class ApiServer:
         flyte: FlyteTasks | None = None,
         pools: Pools | None = None,
         permit: Permit = anyone,
+        connections: ConnectionStatuses | None = None,
         admits_hint: Admits | None = None,
         services: Sequence[AddService] = (),
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """flyte is offered by Flyte's protocol where its package is installed; pools are served where they are given,
-        and permit is asked before one is changed; admits_hint says who may hint, where not everybody may; services are
-        served as well, behind the same gate; interceptors stand before it.
+        """flyte is offered by Flyte's protocol where its package is installed; pools and connections are served where
+        they are given, and permit is asked before a pool is changed; admits_hint says who may hint, where not everybody
+        may; services are served as well, behind the same gate; interceptors stand before it.
         """
         self._pools = pools
         self._permit = permit
+        self._connections = connections
         self._admits_hint = admits_hint
         self._flyte = flyte
         self._options = options
@@ -185,6 +191,10 @@ class ApiServer:
             pools = PoolService(self._pools, store.owner, permit=self._permit)
             pool_service_pb2_grpc.add_PoolServiceServicer_to_server(pools, server)
             own.append(POOL_SERVICE)
+        if self._connections is not None:
+            connections = ConnectionService(self._connections, store.owner)
+            connection_service_pb2_grpc.add_ConnectionServiceServicer_to_server(connections, server)
+            own.append(CONNECTION_SERVICE)
         return [*own, *self._add_flyte(server, translator, reading)]
 
     def _add_flyte(self, server: grpc.aio.Server, translator: Translator, reading: Reading) -> list[str]:

@@ -47,7 +47,8 @@ class _Commands(LazyGroup):
             ("results", "results", "Show the rows of a succeeded execution."),
             ("handlers", "handlers", "Show which task types the server has, and their specs."),
             ("pools", "pools", "Show and change pools: who holds them, who waits, and why."),
-            ("connections", "connections", "Show and check the connections of the server's configuration."),
+            ("throttles", "throttles", "Show how fast connections are called, and what waits for that."),
+            ("connections", "connections", "Show and check connections, and how they stand in the server."),
             ("new-plugin", "new_plugin", "Write a new plugin that passes the conformance battery."),
             ("config", "config", "Check or show the server's configuration."),
         )

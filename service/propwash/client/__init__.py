@@ -10,6 +10,7 @@ async with Client("localhost:8080") as client:
 from propwash.client.calling import Backoff
 from propwash.client.channel import Tls
 from propwash.client.client import BATCH_SIZE, Client, execution_name, parent_name
+from propwash.client.connections import BreakerState, CallClass, Connection, ConnectionUse, Throttle, Waiting
 from propwash.client.errors import ClientError, Violation
 from propwash.client.model import (
     AttemptFailure,
@@ -44,11 +45,15 @@ __all__ = [
     "BATCH_SIZE",
     "AttemptFailure",
     "Backoff",
+    "BreakerState",
+    "CallClass",
     "Change",
     "ChangeKind",
     "Client",
     "ClientError",
     "Column",
+    "Connection",
+    "ConnectionUse",
     "Execution",
     "Handler",
     "HandlerState",
@@ -66,9 +71,11 @@ __all__ = [
     "ProjectShare",
     "ProjectUsage",
     "ResultPage",
+    "Throttle",
     "Tls",
     "Value",
     "Violation",
+    "Waiting",
     "execution_name",
     "new_request_id",
     "parent_name",

@@ -12,6 +12,7 @@ import grpc
 
 from propwash.client.calling import Backoff, Caller
 from propwash.client.channel import Tls, is_local, open_channel
+from propwash.client.connections import ConnectionCalls
 from propwash.client.errors import ClientError
 from propwash.client.model import (
     Change,
@@ -27,13 +28,14 @@ from propwash.client.pools import PoolCalls
 from propwash.client.translate import from_execution, from_handler, from_results, to_create_request
 from propwash.client.values import Value, to_duration
 from propwash.client.watching import follow_logs, watch
-from propwash.pb.v1 import execution_service_pb2 as messages
 from propwash.pb.v1 import (
+    connection_service_pb2_grpc,
     execution_service_pb2_grpc,
     handler_service_pb2,
     handler_service_pb2_grpc,
     pool_service_pb2_grpc,
 )
+from propwash.pb.v1 import execution_service_pb2 as messages
 
 BATCH_SIZE = 1000
 """The most items that one call takes."""
@@ -45,7 +47,7 @@ _NOTHING: Mapping[str, Value] = MappingProxyType({})
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
-class Client(PoolCalls):
+class Client(PoolCalls, ConnectionCalls):
     """Speaks to one Propwash server; use as an asynchronous context manager.
 
     Every call is repeated with backoff while the server is away, until timeout_s is over. Every method raises
@@ -77,6 +79,7 @@ class Client(PoolCalls):
         self._executions = execution_service_pb2_grpc.ExecutionServiceStub(self._channel)
         self._handlers = handler_service_pb2_grpc.HandlerServiceStub(self._channel)
         self._pools = pool_service_pb2_grpc.PoolServiceStub(self._channel)
+        self._connections = connection_service_pb2_grpc.ConnectionServiceStub(self._channel)
         return self
 
     async def __aexit__(

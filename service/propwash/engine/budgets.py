@@ -118,16 +118,9 @@ class Budget:
         return self._throttle.at_time(self._clock.now()).rate
 
     @property
-    def left(self) -> float:
-        """How many calls may go at once, or part of the next; what is closed has none."""
-        throttle = self._throttle.at_time(self._clock.now())
-        return 0.0 if throttle.closed_until > throttle.at else max(throttle.level, 0.0)
-
-    @property
-    def slowed_at(self) -> Instant | None:
-        """When the rate was last cut; None where it never was."""
-        cut_at = self._throttle.cut_at
-        return cut_at if cut_at > float("-inf") else None
+    def throttle(self) -> Throttle:
+        """The bucket now."""
+        return self._throttle.at_time(self._clock.now())
 
     @property
     def asked(self) -> Sequence[Asked]:

@@ -131,14 +131,15 @@ class Statuses:
         for asked in _in_person(budget, circuit):
             waiting[asked.urgency] += 1
             since.append(asked.since)
-        now, closed_until = self._clock.now(), budget.closed_until
+        now, throttle = self._clock.now(), budget.throttle
+        is_paused = throttle.closed_until > now
         return ThrottleStatus(
             configured_rate=budget.limit.rate,
             configured_burst=budget.limit.burst,
-            rate=budget.rate,
-            left=budget.left,
-            paused_until=closed_until if closed_until > now else None,
-            slowed_at=budget.slowed_at,
+            rate=throttle.rate,
+            left=0.0 if is_paused else throttle.level,
+            paused_until=throttle.closed_until if is_paused else None,
+            slowed_at=throttle.cut_at if math.isfinite(throttle.cut_at) else None,
             throttled=budget.throttled,
             waiting=WaitingCalls(**{_WORDS[urgency]: count for urgency, count in waiting.items()}),
             oldest_since=min((one for one in since if one is not None), default=None),

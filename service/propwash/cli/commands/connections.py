@@ -10,9 +10,12 @@ import click
 
 from propwash import app
 from propwash.cli.configuring import load_settings, with_configuration
+from propwash.cli.connection_sheets import status_sheet
 from propwash.cli.exits import ExitCode
+from propwash.cli.live import Sheet, live_options, show
 from propwash.cli.printing import Output, dump, print_json, print_table
-from propwash.cli.session import output_option
+from propwash.cli.session import Session, output_option, with_session
+from propwash.client import Client
 from propwash.config import Settings
 from propwash.handlers.claiming import ClaimRule
 from propwash.handlers.connections import ConfiguredConnection, Scope
@@ -25,13 +28,39 @@ from propwash.sdk import CallLimits, Rate
 Examples:
   propwash connections list --config propwash.yaml
   propwash connections check --config propwash.yaml
+  propwash connections status --watch
   kubectl exec deploy/propwash -- propwash connections check warehouse"""
 )
 def command() -> None:
-    """Show and check the connections of the server's configuration.
+    """Show and check the connections of the server's configuration, and how they stand.
 
-    Both work in this process, with its environment and its files: run them where the server runs.
+    list and check work in this process, with its environment and its files: run them where the server runs. status asks
+    the running server.
     """
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  propwash connections status
+  propwash connections status --watch"""
+)
+@live_options
+@with_session
+def status(session: Session, every_s: float | None) -> None:
+    """Show how the connections stand in the running server: breaker, rates, what waits, and the last answer.
+
+    Rates are calls a second, as they are now and as configured.
+    """
+
+    async def work(client: Client) -> int:
+        async def read() -> Sheet:
+            return status_sheet(await client.connections())
+
+        await show(read, session.output, every_s=every_s)
+        return ExitCode.OK
+
+    session.run(work)
 
 
 @command.command(
