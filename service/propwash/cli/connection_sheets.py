@@ -13,11 +13,11 @@ _NOTHING = "-"
 
 
 def throttle_sheet(connections: Sequence[Connection]) -> Sheet:
-    """One line for each connection, handler and class of calls."""
+    """One line for each connection, handler (told by its task types) and class of calls."""
     return Sheet(
         headers=(
             "CONNECTION",
-            "HANDLER",
+            "TASK TYPES",
             "CLASS",
             "RATE",
             "CONFIGURED",
@@ -31,10 +31,10 @@ def throttle_sheet(connections: Sequence[Connection]) -> Sheet:
         rows=[
             (
                 connection.id,
-                use.handler,
+                ", ".join(use.task_types),
                 one.call_class.value.lower(),
-                f"{one.rate:.3g}/s",
-                f"{one.configured_rate:.3g}/s",
+                f"{one.rate:.4g}/s",
+                f"{one.configured_rate:.4g}/s",
                 f"{one.budget_left:.0f}",
                 _left(one.pause_end_time),
                 str(one.throttled_total),
@@ -56,7 +56,7 @@ def status_sheet(connections: Sequence[Connection]) -> Sheet:
     return Sheet(
         headers=(
             "CONNECTION",
-            "HANDLER",
+            "TASK TYPES",
             "BREAKER",
             "SINCE",
             "NEXT TRY",
@@ -76,11 +76,11 @@ def status_sheet(connections: Sequence[Connection]) -> Sheet:
 
 
 def _status(connection: Connection, use: ConnectionUse) -> tuple[str, ...]:
-    rates = {one.call_class: f"{one.rate:.3g}/{one.configured_rate:.3g}" for one in use.throttles}
+    rates = {one.call_class: f"{one.rate:.4g}/{one.configured_rate:.4g}" for one in use.throttles}
     oldest = [one.oldest_wait_start_time for one in use.throttles if one.oldest_wait_start_time is not None]
     return (
         connection.id,
-        use.handler,
+        ", ".join(use.task_types),
         use.breaker_state.value,
         _age(use.breaker_open_time),
         "now" if use.breaker_state is BreakerState.HALF_OPEN else _left(use.next_try_time),
