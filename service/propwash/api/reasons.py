@@ -275,7 +275,7 @@ WAIT_ROWS = (
 )
 """Why an execution waits; where its own last call failed, the reason is that fault's."""
 TRANSPORT_ROWS = (
-    ("RESOURCE_EXHAUSTED", "The message is larger than the server takes, 4 MiB by default."),
+    ("RESOURCE_EXHAUSTED", "The message is larger than the server takes, 16 MiB by default."),
     ("RESOURCE_EXHAUSTED", "The request's metadata is larger than the server takes, 16 KiB by default."),
     ("RESOURCE_EXHAUSTED", "Twice the limit of concurrent calls is reached (below it: SERVER_OVERLOADED)."),
     ("CANCELLED", "The client cancelled the call."),
