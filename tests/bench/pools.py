@@ -1,6 +1,6 @@
-"""What a grant costs with many waiters: 100 pools, 500 projects of different weights, three priorities, claims of one
-or two pools and one to four units. Every end frees units, has those granted that are next, and is followed by another
-arrival, so that as many wait at the end as at the beginning.
+"""What a grant costs with many waiters: 100 pools, 500 projects of different weights, three priorities. Each project
+has eight kinds of jobs, which claim one or two pools and one to four units. Every end frees units, has those granted
+that are next, and is followed by another arrival, so that as many wait at the end as at the beginning.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from propwash.core.pool import PoolSpec, ProjectShare
 
 POOLS = [f"pool{number}" for number in range(100)]
 PROJECTS = [f"project{number}" for number in range(500)]
+KINDS = 8
 CAPACITY = 40
 ENDS = 20_000
 
@@ -26,6 +27,7 @@ class Crowd:
         self._rng = rng = Random(1)
         shares = {project: ProjectShare(weight=rng.choice((1.0, 2.0, 4.0))) for project in PROJECTS[:100]}
         self._ledger = Ledger([PoolSpec(name=name, capacity=CAPACITY, projects=shares) for name in POOLS])
+        self._kinds = {project: [self._kind() for _ in range(KINDS)] for project in PROJECTS}
         self._now = 0.0
         self._arrived = 0
         self._holding: list[ExecutionUid] = []
@@ -36,16 +38,13 @@ class Crowd:
         """One that is about to come."""
         self._arrived += 1
         rng = self._rng
-        claims = tuple(
-            Claim(pool=pool, units=rng.choice((1, 1, 2, 4)))
-            for pool in rng.sample(POOLS, rng.choice((1, 1, 1, 2)))
-        )
+        project = rng.choice(PROJECTS)
         plan = Plan(
             task_type="bench",
-            project=rng.choice(PROJECTS),
+            project=project,
             domain="dev",
             priority=rng.choice((0, 0, 0, 0, 1, 2)),
-            claims=claims,
+            claims=rng.choice(self._kinds[project]),
         )
         return Execution(
             uid=ExecutionUid(str(self._arrived)),
@@ -55,6 +54,11 @@ class Crowd:
             created_at=0.0,
             updated_at=0.0,
         )
+
+    def _kind(self) -> tuple[Claim, ...]:
+        rng = self._rng
+        pools = rng.sample(POOLS, rng.choice((1, 1, 1, 2)))
+        return tuple(Claim(pool=pool, units=rng.choice((1, 1, 2, 4))) for pool in pools)
 
     def arrive(self, execution: Execution) -> None:
         """One more asks."""
