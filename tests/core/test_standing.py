@@ -14,7 +14,7 @@ def places(of: Ledger, name: str, now: float = 0.0) -> tuple[Place, ...]:
     """Where one stands."""
     waiter = of.waiter(row(name).uid)
     assert waiter is not None
-    return standing.places(of, waiter, now)
+    return tuple(standing.Standing(of.pools[claim.pool], now).place(waiter) for claim in waiter.claims)
 
 
 def test_places_of_a_line_are_exact() -> None:

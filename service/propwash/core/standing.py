@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heapreplace
 from itertools import chain
 
-from propwash.core.ledger import Ledger
 from propwash.core.lines import Line, Pool, Waiter
 from propwash.core.model import ExecutionUid, Instant
 from propwash.core.pool import Block, Held, Place, PoolView, ProjectView, Wanted
@@ -155,11 +154,6 @@ def wanted(pool: Pool, now: Instant) -> Iterator[Wanted]:
     for position, waiter in enumerate(standing.in_order(), start=1):
         place = replace(standing.place(waiter), position=position)
         yield Wanted(uid=waiter.uid, place=place, priority=waiter.priority, since=waiter.since)
-
-
-def places(ledger: Ledger, waiter: Waiter, now: Instant) -> tuple[Place, ...]:
-    """Where one stands in each pool that it wants."""
-    return tuple(Standing(ledger.pools[claim.pool], now).place(waiter) for claim in waiter.claims)
 
 
 def _lines(pool: Pool) -> tuple[Line, ...]:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from propwash.core.definitions import Definitions
 from propwash.core.model import Claim
 from propwash.core.names import DERIVED, account_of
+from propwash.core.pool import PoolSpec
 from propwash.handlers.claiming import ClaimRule
 from propwash.ports import FieldFault, Refused
 from propwash.sdk import CallLimits, Connection, LocalSecrets, SecretReader
@@ -114,9 +116,12 @@ def _beyond(one: ConfiguredConnection, pools: Mapping[str, int]) -> Iterator[str
 
 
 def _capacity(pools: Mapping[str, int], name: str) -> int | None:
-    """That of the pool, or of the longest template that its name begins as."""
-    templates = [one for one in pools if one.endswith("*") and name.startswith(one[:-1])]
-    return pools.get(name, pools[max(templates, key=len)] if templates else None)
+    """Of the pool, or of the template that it would be made after; None where there is neither."""
+    definitions = Definitions()
+    for pool, capacity in pools.items():
+        definitions.put(PoolSpec(name=pool, capacity=capacity))
+    spec, _ = definitions.of(name)
+    return None if spec is None else spec.capacity
 
 
 def _holds(outer: Scope, inner: Scope) -> bool:
